@@ -1,0 +1,6 @@
+//! Klamm: a Kafka-wire-compatible broker in one native process.
+
+#![deny(unsafe_code)]
+
+pub mod env;
+pub mod protocol;
