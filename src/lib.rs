@@ -3,4 +3,5 @@
 #![deny(unsafe_code)]
 
 pub mod env;
+pub mod handlers;
 pub mod protocol;

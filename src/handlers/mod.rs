@@ -1,0 +1,3 @@
+//! One file per message of the protocol, and the table that serves them.
+
+pub mod reply;

@@ -1,0 +1,78 @@
+//! What a handler gives back to the connection: bytes and file ranges in wire order, now or later.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use bytes::BytesMut;
+
+use crate::env::fs::FileRegion;
+
+/// Responses in the order they leave: bytes with file ranges spliced in between.
+#[derive(Debug, Default)]
+pub struct Output {
+    pub bytes: BytesMut,
+    /// File ranges, each with the position in `bytes` it comes before; positions never go down.
+    pub files: Vec<(usize, FileRegion)>,
+}
+
+impl Output {
+    /// Appends a file range after the bytes written up to here.
+    pub fn splice(&mut self, region: FileRegion) {
+        self.files.push((self.bytes.len(), region));
+    }
+
+    /// Size of everything that waits, file ranges included, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.bytes.len() + self.files.iter().map(|(_, region)| region.size_bytes).sum::<usize>()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.files.is_empty()
+    }
+
+    /// Moves `other` behind what stands here.
+    pub fn append(&mut self, other: Output) {
+        let shift = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.files.extend(other.files.into_iter().map(|(at, region)| (at + shift, region)));
+    }
+}
+
+/// A future that stays on its worker's thread.
+pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// How far a request has come when its handler returns.
+pub enum Handled {
+    /// The response, with its length prefix, stands in the output.
+    Done,
+    /// There is no response: a produce with acks=0.
+    Nothing,
+    /// The connection handles no further request until the response is there: long polls, admin calls.
+    Wait(LocalFuture<Output>),
+    /// The response takes its place in the connection's queue, and the connection reads on.
+    Later(LocalFuture<Output>),
+    /// The frame cannot be trusted, or Kafka closes the connection here; the reason is for the log.
+    Close(&'static str),
+}
+
+/// Who connected, and where.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    pub address: SocketAddr,
+    /// The address of ours that the client reached.
+    pub local_address: SocketAddr,
+    /// Name of the listener, as in `listeners`.
+    pub listener: std::sync::Arc<str>,
+}
+
+/// What a worker calls for each connection and frame; one value per worker thread.
+pub trait Service: 'static {
+    /// What a connection remembers between its requests.
+    type Session: 'static;
+
+    fn open(&self, peer: Peer) -> Self::Session;
+
+    /// `frame` is one whole request without its length prefix; the handler may patch it in place.
+    fn handle(&self, session: &mut Self::Session, frame: &mut [u8], out: &mut Output) -> Handled;
+}
