@@ -14,9 +14,16 @@ pub struct Output {
     pub bytes: BytesMut,
     /// File ranges, each with the position in `bytes` it comes before; positions never go down.
     pub files: Vec<(usize, FileRegion)>,
+    /// The connection ends once what stands here has been sent.
+    pub close: bool,
 }
 
 impl Output {
+    /// No response: the connection ends.
+    pub fn closing() -> Output {
+        Output { close: true, ..Output::default() }
+    }
+
     /// Appends a file range after the bytes written up to here.
     pub fn splice(&mut self, region: FileRegion) {
         self.files.push((self.bytes.len(), region));
@@ -36,6 +43,7 @@ impl Output {
         let shift = self.bytes.len();
         self.bytes.extend_from_slice(&other.bytes);
         self.files.extend(other.files.into_iter().map(|(at, region)| (at + shift, region)));
+        self.close |= other.close;
     }
 }
 
