@@ -5,3 +5,4 @@
 pub mod env;
 pub mod handlers;
 pub mod protocol;
+pub mod store;
