@@ -3,6 +3,7 @@
 # Source it first: `source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"`.
 
 set -euo pipefail
+shopt -s inherit_errexit
 
 KLAMM_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 KLAMM_CACHE=${KLAMM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/klamm}

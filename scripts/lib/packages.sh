@@ -6,7 +6,7 @@
 # shellcheck disable=SC2034  # read by scripts/setup
 BUILD_PACKAGES=(build-essential cmake libclang-dev)
 # shellcheck disable=SC2034
-TEST_PACKAGES=(openjdk-17-jdk-headless maven kcat python3-venv nodejs npm golang)
+TEST_PACKAGES=(openjdk-17-jdk-headless maven kcat python3-venv nodejs npm golang wamerican)
 
 # present PACKAGE: whether what the package provides is on this machine.
 present() {
@@ -22,6 +22,7 @@ present() {
     nodejs) has node ;;
     npm) has npm ;;
     golang) has go ;;
+    wamerican) [[ -e /usr/share/dict/american-english ]] ;;
     *) die "no probe for the package $1" ;;
     esac
 }
