@@ -2,6 +2,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod config;
 pub mod env;
 pub mod handlers;
 pub mod protocol;

@@ -1,0 +1,10 @@
+//! Kafka's configuration: which keys there are, what each may be, and what the broker makes of them.
+//!
+//! Every key of Kafka 4.4's broker, topic, group and client-metrics tables stands in one table row here and is
+//! applied, without effect by construction, or refused by name ([`key::Class`]). Pure: reading a file is the
+//! caller's function ([`load`]); nothing here knows a clock, a socket or the disk.
+
+pub mod key;
+pub mod keys;
+pub mod topic;
+pub mod value;
