@@ -29,6 +29,8 @@ import org.apache.kafka.common.utils.Exit;
  */
 public final class ToolRunner {
     private static final int TIMED_OUT = 124;
+    /** How long an interrupted call may take to end, so that its last words are not taken for the next call's. */
+    private static final long GRACE_MS = 2000;
 
     /** Thrown in place of ending the JVM. */
     private static final class ExitCalled extends RuntimeException {
@@ -133,7 +135,10 @@ public final class ToolRunner {
             thread.join(limitMs);
             if (thread.isAlive()) {
                 EXIT_CODE.compareAndSet(null, TIMED_OUT);
+                OUT.target = OutputStream.nullOutputStream();
+                ERR.target = OutputStream.nullOutputStream();
                 thread.interrupt();
+                thread.join(GRACE_MS);
             }
             OUT.target = OutputStream.nullOutputStream();
             ERR.target = OutputStream.nullOutputStream();
