@@ -3,3 +3,4 @@
 pub mod batch;
 pub mod errors;
 pub mod ids;
+pub mod shapes;
