@@ -162,13 +162,15 @@ impl<'a> Batch<'a> {
         i32::from_be_bytes(read(self.0, 23))
     }
 
-    /// Offset of the last record, also when compaction has removed it.
+    /// Offset of the last record, also when compaction has removed it. The CRC does not cover the base offset,
+    /// so it may lie; an end beyond 2^63-1 stays there.
     pub fn last_offset(&self) -> Offset {
-        self.base_offset() + i64::from(self.last_offset_delta())
+        Offset(self.base_offset().0.saturating_add(i64::from(self.last_offset_delta())))
     }
 
+    /// One above [`Batch::last_offset`], or 2^63-1.
     pub fn next_offset(&self) -> Offset {
-        self.last_offset() + 1
+        Offset(self.last_offset().0.saturating_add(1))
     }
 
     pub fn first_timestamp(&self) -> Timestamp {
