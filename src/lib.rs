@@ -4,6 +4,8 @@
 
 pub mod config;
 pub mod env;
+#[cfg(test)]
+mod fuzz;
 pub mod handlers;
 pub mod protocol;
 pub mod store;

@@ -10,8 +10,9 @@
 //! It decides nothing about meaning: no topic names, no limits of a config, no record batches (opaque bytes).
 //!
 //! The rules are those of Kafka's generated readers (`org.apache.kafka.common.protocol.Readable`, KIP-482),
-//! with these differences, none of which a client's writer produces: null is only -1 (Kafka takes any negative
-//! length), booleans and presence bytes, tags and their sizes must be well formed, and text must be UTF-8.
+//! with these differences, none of which a client's writer produces: null is only -1 and a present struct only
+//! 1 (Kafka looks at the sign), a tag of another version is refused, a known tag's value fills its declared
+//! size, tag numbers ascend, a varint has no bits beyond 32, and text is UTF-8.
 //! Bytes after the body are ignored, as in `AbstractRequest.parseRequest`.
 
 use std::fmt;

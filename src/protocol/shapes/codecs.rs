@@ -13,7 +13,9 @@ pub(crate) struct Codec {
     pub(crate) last_version: i16,
     /// The default value's bytes.
     pub(crate) encode_default: fn(version: i16) -> Result<Bytes>,
-    /// Decodes, takes the bytes off the front, and writes the value again.
+    /// Decodes, takes the bytes off the front, forgets the value.
+    pub(crate) decode: fn(bytes: &mut Bytes, version: i16) -> Result<()>,
+    /// Decodes, and writes the value again.
     pub(crate) recode: fn(bytes: &mut Bytes, version: i16) -> Result<Bytes>,
 }
 
@@ -43,6 +45,7 @@ macro_rules! codecs {
             first_version: <$request as Message>::VERSIONS.min,
             last_version: <$request as Message>::VERSIONS.max,
             encode_default: |version| encode(&$request::default(), version),
+            decode: |bytes, version| $request::decode(bytes, version).map(drop),
             recode: |bytes, version| encode(&$request::decode(bytes, version)?, version),
         }),*];
     };
