@@ -20,7 +20,7 @@ RUN useradd --uid 1000 --create-home --shell /bin/bash appuser && \
     mkdir -p /var/lib/kafka/data /mnt/shared/config /etc/kafka/secrets && \
     chown -R appuser:appuser /var/lib/kafka /mnt/shared /etc/kafka
 COPY --from=build /usr/local/bin/klamm /usr/local/bin/klamm
-COPY docker/run /etc/kafka/docker/run
+COPY scripts/docker-run /etc/kafka/docker/run
 USER appuser
 # Without log.dirs the data is in ./klamm-data, so inside the volume.
 WORKDIR /var/lib/kafka/data
