@@ -246,6 +246,14 @@ impl<'a> BatchMut<'a> {
         self.0[35..43].copy_from_slice(&now.0.to_be_bytes());
     }
 
+    /// KIP-32: the times of the records count, the newest of which is `max_timestamp`. Breaks the CRC until
+    /// [`BatchMut::seal`].
+    pub fn set_create_time(&mut self, max_timestamp: Timestamp) {
+        let attributes = self.as_batch().attributes() & !8;
+        self.0[21..23].copy_from_slice(&attributes.to_be_bytes());
+        self.0[35..43].copy_from_slice(&max_timestamp.0.to_be_bytes());
+    }
+
     /// Breaks the CRC until [`BatchMut::seal`].
     pub fn set_max_timestamp(&mut self, timestamp: Timestamp) {
         self.0[35..43].copy_from_slice(&timestamp.0.to_be_bytes());

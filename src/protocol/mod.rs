@@ -1,6 +1,13 @@
 //! The wire and the record format as pure functions over bytes. Uses nothing else of this crate.
 
 pub mod batch;
+pub mod compression;
 pub mod errors;
+pub mod fetch;
 pub mod ids;
+pub mod produce;
+pub mod records;
 pub mod shapes;
+pub mod summary;
+pub mod validate;
+pub mod wire;

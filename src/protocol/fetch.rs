@@ -1,0 +1,436 @@
+//! Fetch (key 1), versions 4 to 18, as a hot codec: an owned request, and a response that is written around
+//! records which the caller splices in, from memory or from a file.
+//!
+//! Knows bytes only. KIP-227 (sessions, v7), KIP-320 (epochs, v9 and v12), KIP-392 (rack, preferred replica, v11),
+//! KIP-516 (topic ids, v13), KIP-903 (replica state, v15), KIP-951 (endpoints, v16), KIP-853 (directory id,
+//! v17), KIP-1166 (replica's high watermark, v18). Is its own shape check, as [`produce`](super::produce).
+
+use bytes::{BufMut, BytesMut};
+
+use crate::protocol::errors::ErrorCode;
+use crate::protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId, Uuid};
+use crate::protocol::produce::{CurrentLeader, NodeEndpoint, put_current_leader_tag, put_node_endpoints_tag};
+use crate::protocol::wire::{self, Malformed, Reader};
+
+const FLEXIBLE_SINCE: i16 = 12;
+const TOPIC_ID_SINCE: i16 = 13;
+
+/// Which topic: by name up to version 12, by id since 13.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TopicKey {
+    Name(String),
+    Id(TopicId),
+}
+
+/// Whether records of open and aborted transactions are visible (KIP-98).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IsolationLevel {
+    ReadUncommitted,
+    ReadCommitted,
+}
+
+/// One partition to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchPartition {
+    pub partition: PartitionIndex,
+    /// The epoch that the client believes in, `-1` below version 9.
+    pub current_leader_epoch: LeaderEpoch,
+    pub fetch_offset: Offset,
+    /// Epoch of the record before `fetch_offset`, `-1` when unknown or below version 12.
+    pub last_fetched_epoch: LeaderEpoch,
+    /// The follower's own; `-1` from a consumer.
+    pub log_start_offset: Offset,
+    pub max_bytes: i32,
+    pub replica_directory_id: Uuid,
+    /// The high watermark the replica knows; `i64::MAX` when it does not tell.
+    pub high_watermark: Offset,
+}
+
+/// Partitions of one topic to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchTopic {
+    pub topic: TopicKey,
+    pub partitions: Vec<FetchPartition>,
+}
+
+/// Partitions that leave the session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForgottenTopic {
+    pub topic: TopicKey,
+    pub partitions: Vec<PartitionIndex>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchRequest {
+    pub cluster_id: Option<String>,
+    /// Of the follower; `-1` from a consumer, whichever field the version has for it.
+    pub replica_id: BrokerId,
+    /// Of the follower's registration, `-1` when unknown.
+    pub replica_epoch: i64,
+    pub max_wait_ms: i32,
+    pub min_bytes: i32,
+    pub max_bytes: i32,
+    pub isolation_level: IsolationLevel,
+    /// 0 is no session.
+    pub session_id: i32,
+    /// 0 opens a session, `-1` closes it.
+    pub session_epoch: i32,
+    pub topics: Vec<FetchTopic>,
+    pub forgotten_topics: Vec<ForgottenTopic>,
+    /// Empty when the consumer has none.
+    pub rack_id: String,
+}
+
+/// Reads the body that begins at `body_offset` of `frame`. Bytes after the body are ignored, as Kafka does.
+pub fn parse(version: i16, frame: &[u8], body_offset: usize) -> Result<FetchRequest, Malformed> {
+    let mut reader = Reader::new(frame, body_offset, version >= FLEXIBLE_SINCE);
+    let mut request = FetchRequest {
+        cluster_id: None,
+        replica_id: BrokerId::NONE,
+        replica_epoch: -1,
+        max_wait_ms: 0,
+        min_bytes: 0,
+        max_bytes: 0,
+        isolation_level: IsolationLevel::ReadUncommitted,
+        session_id: 0,
+        session_epoch: -1,
+        topics: Vec::new(),
+        forgotten_topics: Vec::new(),
+        rack_id: String::new(),
+    };
+    if version <= 14 {
+        request.replica_id = BrokerId(reader.i32()?);
+    }
+    request.max_wait_ms = reader.i32()?;
+    request.min_bytes = reader.i32()?;
+    request.max_bytes = reader.i32()?;
+    request.isolation_level = match reader.i8()? {
+        0 => IsolationLevel::ReadUncommitted,
+        1 => IsolationLevel::ReadCommitted,
+        _ => return Err(Malformed("an isolation level is neither 0 nor 1")),
+    };
+    if version >= 7 {
+        request.session_id = reader.i32()?;
+        request.session_epoch = reader.i32()?;
+    }
+    request.topics = parse_topics(version, &mut reader)?;
+    if version >= 7 {
+        request.forgotten_topics = parse_forgotten_topics(version, &mut reader)?;
+    }
+    if version >= 11 {
+        request.rack_id = reader.owned_string()?;
+    }
+    parse_request_tags(version, frame, &mut reader, &mut request)?;
+    Ok(request)
+}
+
+fn parse_topic_key(version: i16, reader: &mut Reader<'_>) -> Result<TopicKey, Malformed> {
+    if version >= TOPIC_ID_SINCE {
+        return Ok(TopicKey::Id(TopicId(reader.uuid()?)));
+    }
+    Ok(TopicKey::Name(reader.owned_string()?))
+}
+
+/// Bytes of a topic without name and partitions.
+fn least_topic_size(version: i16) -> usize {
+    match version {
+        TOPIC_ID_SINCE.. => 18,
+        FLEXIBLE_SINCE.. => 3,
+        _ => 6,
+    }
+}
+
+/// Bytes of a partition without tagged values.
+fn least_partition_size(version: i16) -> usize {
+    let mut size = 16;
+    if version >= 5 {
+        size += 8;
+    }
+    if version >= 9 {
+        size += 4;
+    }
+    if version >= FLEXIBLE_SINCE {
+        size += 5;
+    }
+    size
+}
+
+fn parse_topics(version: i16, reader: &mut Reader<'_>) -> Result<Vec<FetchTopic>, Malformed> {
+    let count = reader.array_count(least_topic_size(version))?;
+    let mut topics = Vec::with_capacity(count);
+    for _ in 0..count {
+        let topic = parse_topic_key(version, reader)?;
+        let count = reader.array_count(least_partition_size(version))?;
+        let mut partitions = Vec::with_capacity(count);
+        for _ in 0..count {
+            partitions.push(parse_partition(version, reader)?);
+        }
+        reader.skip_tagged_fields()?;
+        topics.push(FetchTopic { topic, partitions });
+    }
+    Ok(topics)
+}
+
+fn parse_partition(version: i16, reader: &mut Reader<'_>) -> Result<FetchPartition, Malformed> {
+    let mut partition = FetchPartition {
+        partition: PartitionIndex(reader.i32()?),
+        current_leader_epoch: LeaderEpoch(if version >= 9 { reader.i32()? } else { -1 }),
+        fetch_offset: Offset(reader.i64()?),
+        last_fetched_epoch: LeaderEpoch(if version >= 12 { reader.i32()? } else { -1 }),
+        log_start_offset: Offset(if version >= 5 { reader.i64()? } else { -1 }),
+        max_bytes: reader.i32()?,
+        replica_directory_id: Uuid::nil(),
+        high_watermark: Offset(i64::MAX),
+    };
+    reader.tagged_fields(|reader, tag| {
+        match tag {
+            0 if version >= 17 => partition.replica_directory_id = reader.uuid()?,
+            1 if version >= 18 => partition.high_watermark = Offset(reader.i64()?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok(partition)
+}
+
+fn parse_forgotten_topics(version: i16, reader: &mut Reader<'_>) -> Result<Vec<ForgottenTopic>, Malformed> {
+    let count = reader.array_count(least_topic_size(version))?;
+    let mut topics = Vec::with_capacity(count);
+    for _ in 0..count {
+        let topic = parse_topic_key(version, reader)?;
+        let count = reader.array_count(4)?;
+        let mut partitions = Vec::with_capacity(count);
+        for _ in 0..count {
+            partitions.push(PartitionIndex(reader.i32()?));
+        }
+        reader.skip_tagged_fields()?;
+        topics.push(ForgottenTopic { topic, partitions });
+    }
+    Ok(topics)
+}
+
+fn parse_request_tags(
+    version: i16,
+    frame: &[u8],
+    reader: &mut Reader<'_>,
+    request: &mut FetchRequest,
+) -> Result<(), Malformed> {
+    reader.tagged_fields(|reader, tag| {
+        match tag {
+            0 => {
+                let cluster_id = reader.nullable_string()?;
+                request.cluster_id = cluster_id.map(|range| wire::text(frame, range).to_owned());
+            }
+            1 if version >= 15 => {
+                request.replica_id = BrokerId(reader.i32()?);
+                request.replica_epoch = reader.i64()?;
+                reader.skip_tagged_fields()?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })
+}
+
+/// A transaction whose records the consumer must skip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbortedTransaction {
+    pub producer_id: ProducerId,
+    pub first_offset: Offset,
+}
+
+/// An epoch and where it ends, or a snapshot's end and epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochAndOffset {
+    pub epoch: LeaderEpoch,
+    pub end_offset: Offset,
+}
+
+/// What one partition answers, but for its records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionAnswer {
+    pub partition: PartitionIndex,
+    pub error: ErrorCode,
+    pub high_watermark: Offset,
+    pub last_stable_offset: Offset,
+    pub log_start_offset: Offset,
+    /// `None` is null: what a fetch with `ReadUncommitted` gets.
+    pub aborted_transactions: Option<Vec<AbortedTransaction>>,
+    /// Left out below version 11, where nobody asks for it.
+    pub preferred_read_replica: BrokerId,
+    pub tags: PartitionTags,
+}
+
+impl PartitionAnswer {
+    /// A refusal, as `FetchResponse.partitionResponse` fills it.
+    pub fn refused(partition: PartitionIndex, error: ErrorCode) -> PartitionAnswer {
+        PartitionAnswer {
+            partition,
+            error,
+            high_watermark: Offset::NONE,
+            last_stable_offset: Offset::NONE,
+            log_start_offset: Offset::NONE,
+            aborted_transactions: Some(Vec::new()),
+            preferred_read_replica: BrokerId::NONE,
+            tags: PartitionTags::default(),
+        }
+    }
+}
+
+/// What follows a partition's records since version 12.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PartitionTags {
+    pub diverging_epoch: Option<EpochAndOffset>,
+    pub current_leader: Option<CurrentLeader>,
+    pub snapshot_id: Option<EpochAndOffset>,
+}
+
+/// Which topic, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopicName<'a> {
+    Name(&'a str),
+    Id(TopicId),
+}
+
+impl TopicKey {
+    pub fn as_name(&self) -> TopicName<'_> {
+        match self {
+            TopicKey::Name(name) => TopicName::Name(name),
+            TopicKey::Id(id) => TopicName::Id(*id),
+        }
+    }
+}
+
+/// Writes a response body piece by piece, in the order of its fields. After
+/// [`partition`](ResponseWriter::partition) the caller appends exactly the announced bytes of records to the same
+/// output; what follows the records is written by the next call.
+pub struct ResponseWriter {
+    version: i16,
+    pending_tags: Option<PartitionTags>,
+    topics_left: usize,
+    partitions_left: usize,
+    in_topic: bool,
+}
+
+impl ResponseWriter {
+    /// The response's head. Exactly `topic_count` topics follow.
+    pub fn begin(
+        version: i16,
+        out: &mut BytesMut,
+        throttle_time_ms: i32,
+        error: ErrorCode,
+        session_id: i32,
+        topic_count: usize,
+    ) -> ResponseWriter {
+        out.put_i32(throttle_time_ms);
+        if version >= 7 {
+            out.put_i16(error.code());
+            out.put_i32(session_id);
+        }
+        wire::put_count(out, version >= FLEXIBLE_SINCE, topic_count);
+        ResponseWriter {
+            version,
+            pending_tags: None,
+            topics_left: topic_count,
+            partitions_left: 0,
+            in_topic: false,
+        }
+    }
+
+    fn flexible(&self) -> bool {
+        self.version >= FLEXIBLE_SINCE
+    }
+
+    /// A topic's head. Exactly `partition_count` partitions follow.
+    pub fn topic(&mut self, out: &mut BytesMut, topic: TopicName<'_>, partition_count: usize) {
+        self.finish_topic(out);
+        assert!(self.topics_left > 0, "no more topics are written than were announced");
+        match topic {
+            TopicName::Name(name) => wire::put_string(out, self.flexible(), Some(name)),
+            TopicName::Id(id) => out.put_slice(id.0.as_bytes()),
+        }
+        wire::put_count(out, self.flexible(), partition_count);
+        self.topics_left -= 1;
+        self.partitions_left = partition_count;
+        self.in_topic = true;
+    }
+
+    /// A partition up to the length of its records.
+    pub fn partition(&mut self, out: &mut BytesMut, answer: &PartitionAnswer, records_size_bytes: usize) {
+        self.finish_partition(out);
+        assert!(self.partitions_left > 0, "no more partitions are written than were announced");
+        let flexible = self.flexible();
+        out.put_i32(answer.partition.0);
+        out.put_i16(answer.error.code());
+        out.put_i64(answer.high_watermark.0);
+        out.put_i64(answer.last_stable_offset.0);
+        if self.version >= 5 {
+            out.put_i64(answer.log_start_offset.0);
+        }
+        match &answer.aborted_transactions {
+            None => wire::put_null_array(out, flexible),
+            Some(transactions) => {
+                wire::put_count(out, flexible, transactions.len());
+                for transaction in transactions {
+                    out.put_i64(transaction.producer_id.0);
+                    out.put_i64(transaction.first_offset.0);
+                    if flexible {
+                        out.put_u8(0);
+                    }
+                }
+            }
+        }
+        if self.version >= 11 {
+            out.put_i32(answer.preferred_read_replica.0);
+        }
+        // The length of records is written as the count of an array is.
+        wire::put_count(out, flexible, records_size_bytes);
+        self.partitions_left -= 1;
+        self.pending_tags = flexible.then_some(answer.tags);
+    }
+
+    /// The response's end.
+    pub fn end(mut self, out: &mut BytesMut, node_endpoints: &[NodeEndpoint]) {
+        self.finish_topic(out);
+        assert_eq!(self.topics_left, 0, "every announced topic is written");
+        if self.flexible() {
+            let endpoints = if self.version >= 16 { node_endpoints } else { &[] };
+            put_node_endpoints_tag(out, endpoints);
+        }
+    }
+
+    fn finish_topic(&mut self, out: &mut BytesMut) {
+        self.finish_partition(out);
+        assert_eq!(self.partitions_left, 0, "every announced partition is written");
+        if self.in_topic && self.flexible() {
+            out.put_u8(0);
+        }
+        self.in_topic = false;
+    }
+
+    /// Tagged fields that hold their default are omitted.
+    fn finish_partition(&mut self, out: &mut BytesMut) {
+        let Some(tags) = self.pending_tags.take() else { return };
+        let present =
+            [tags.diverging_epoch.is_some(), tags.current_leader.is_some(), tags.snapshot_id.is_some()];
+        out.put_u8(present.into_iter().filter(|present| *present).count() as u8);
+        if let Some(diverging) = tags.diverging_epoch {
+            out.put_slice(&[0, 13]);
+            out.put_i32(diverging.epoch.0);
+            out.put_i64(diverging.end_offset.0);
+            out.put_u8(0);
+        }
+        if let Some(leader) = tags.current_leader {
+            put_current_leader_tag(out, 1, leader);
+        }
+        if let Some(snapshot) = tags.snapshot_id {
+            out.put_slice(&[2, 13]);
+            out.put_i64(snapshot.end_offset.0);
+            out.put_i32(snapshot.epoch.0);
+            out.put_u8(0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
