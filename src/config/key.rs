@@ -69,8 +69,6 @@ pub enum Check {
     /// Every element of a LIST is one of these.
     EachOneOf(&'static [&'static str]),
     NonEmpty,
-    /// A LIST that, when it is set, names something.
-    NonEmptyList,
     /// `*`, or `partition:broker` pairs (`ThrottledReplicaListValidator`).
     ThrottledReplicas,
     /// `earliest`, `latest` or `by_duration:<ISO-8601 duration>` (`ShareGroupAutoOffsetResetStrategy`).
@@ -240,77 +238,97 @@ impl Key {
     }
 
     fn check(&self, value: &Value) -> Result<(), ConfigError> {
-        let invalid =
-            |shown: &dyn fmt::Display, allowed: String| ConfigError::invalid(self.name, shown, allowed);
-        if let Value::List(items) = value
-            && items.iter().any(String::is_empty)
-        {
-            return Err(ConfigError::Conflict(format!(
-                "Configuration '{}' values must not be empty.",
-                self.name
-            )));
+        match self.violation(value) {
+            None => Ok(()),
+            Some(Violation::Empty) => {
+                Err(ConfigError::Conflict(format!("Configuration '{}' values must not be empty.", self.name)))
+            }
+            Some(Violation::Value { shown, allowed }) => Err(ConfigError::invalid(self.name, shown, allowed)),
         }
-        match (self.check, value) {
-            (Check::AtLeast(least), Value::Integer(number))
-            | (Check::Between(least, _), Value::Integer(number))
-                if *number < least =>
-            {
-                Err(invalid(number, format!("Value must be at least {least}")))
-            }
-            (Check::Between(_, most), Value::Integer(number)) if *number > most => {
-                Err(invalid(number, format!("Value must be no more than {most}")))
-            }
-            (Check::Ratio(_, most), Value::Double(number)) if *number > most => {
-                Err(invalid(value, format!("Value must be no more than {most}")))
-            }
-            // Written so that NaN, which Kafka lets pass, is outside of every range.
-            (Check::Ratio(least, most), Value::Double(number)) if !(least..=most).contains(number) => {
-                Err(invalid(value, format!("Value must be at least {least}")))
-            }
-            (Check::GzipLevel, Value::Integer(number)) if *number != -1 && !(1..=9).contains(number) => {
-                Err(invalid(number, "Value must be between 1 and 9 or equal to -1".to_owned()))
-            }
-            (Check::OneOf(allowed), Value::Text(text)) if !allowed.contains(&text.as_str()) => {
-                Err(invalid(text, format!("String must be one of: {}", allowed.join(", "))))
-            }
-            (Check::OneOfIgnoringCase(allowed), Value::Text(text))
-                if !allowed.iter().any(|one| one.eq_ignore_ascii_case(text)) =>
-            {
-                let allowed = allowed.join(", ");
-                Err(invalid(text, format!("String must be one of (case insensitive): {allowed}")))
-            }
-            (Check::EachOneOf(allowed), Value::List(items)) => {
-                match items.iter().find(|item| !allowed.contains(&item.as_str())) {
-                    Some(item) => {
-                        Err(invalid(item, format!("String must be one of: {}", allowed.join(", "))))
-                    }
-                    None => Ok(()),
+    }
+
+    /// What is wrong with a value of the right type. Null is never wrong.
+    fn violation(&self, value: &Value) -> Option<Violation> {
+        let at_least = |least: i64| {
+            let number = value.integer().filter(|number| *number < least)?;
+            Some(Violation::value(number, format!("Value must be at least {least}")))
+        };
+        let items = value.list().unwrap_or_default();
+        if items.iter().any(String::is_empty) {
+            return Some(Violation::Empty);
+        }
+        match self.check {
+            Check::Any => None,
+            Check::AtLeast(least) => at_least(least),
+            Check::Between(least, most) => at_least(least).or_else(|| {
+                let number = value.integer().filter(|number| *number > most)?;
+                Some(Violation::value(number, format!("Value must be no more than {most}")))
+            }),
+            Check::Ratio(least, most) => match value.double()? {
+                number if (least..=most).contains(&number) => None,
+                number if number > most => {
+                    Some(Violation::value(value, format!("Value must be no more than {most}")))
                 }
+                // NaN too, which Kafka lets pass.
+                _ => Some(Violation::value(value, format!("Value must be at least {least}"))),
+            },
+            Check::GzipLevel => {
+                let level = value.integer().filter(|level| *level != -1 && !(1..=9).contains(level))?;
+                Some(Violation::value(level, "Value must be between 1 and 9 or equal to -1"))
             }
-            (Check::NonEmpty, Value::Text(text)) if text.is_empty() => {
-                Err(invalid(text, "String must be non-empty".to_owned()))
+            Check::OneOf(allowed) => {
+                let text = value.text().filter(|text| !allowed.contains(text))?;
+                Some(Violation::value(text, format!("String must be one of: {}", allowed.join(", "))))
             }
-            (Check::NonEmptyList, Value::List(items)) if items.is_empty() => {
-                Err(ConfigError::Conflict(format!("Configuration '{}' must not be empty.", self.name)))
+            Check::OneOfIgnoringCase(allowed) => {
+                let known = |text: &str| allowed.iter().any(|one| one.eq_ignore_ascii_case(text));
+                let text = value.text().filter(|text| !known(text))?;
+                let allowed = allowed.join(", ");
+                Some(Violation::value(text, format!("String must be one of (case insensitive): {allowed}")))
             }
-            (Check::ThrottledReplicas, Value::List(items)) if !is_throttled_replicas(items) => Err(invalid(
-                &format_args!("[{}]", items.join(", ")),
+            Check::EachOneOf(allowed) => {
+                let item = items.iter().find(|item| !allowed.contains(&item.as_str()))?;
+                Some(Violation::value(item, format!("String must be one of: {}", allowed.join(", "))))
+            }
+            Check::NonEmpty => {
+                let text = value.text().filter(|text| text.is_empty())?;
+                Some(Violation::value(text, "String must be non-empty"))
+            }
+            Check::ThrottledReplicas if is_throttled_replicas(items) => None,
+            Check::ThrottledReplicas => Some(Violation::value(
+                format_args!("[{}]", items.join(", ")),
                 format!(
                     "{} must be the literal '*' or a list of replicas in the following format: \
                      [partitionId]:[brokerId],[partitionId]:[brokerId],...",
                     self.name
                 ),
             )),
-            (Check::ShareOffsetReset, Value::Text(text)) if !is_share_offset_reset(text) => Err(invalid(
-                text,
-                "Invalid share auto offset reset strategy: use earliest, latest or by_duration:PnDTnHnMn.nS"
-                    .to_owned(),
-            )),
-            // The value keeps its key's rule, or is null, which no rule forbids.
-            _ => Ok(()),
+            Check::ShareOffsetReset => {
+                let text = value.text().filter(|text| !is_share_offset_reset(text))?;
+                Some(Violation::value(text, SHARE_OFFSET_RESET))
+            }
         }
     }
 }
+
+/// How a value breaks its key's check.
+enum Violation {
+    /// A list has an empty element.
+    Empty,
+    Value {
+        shown: String,
+        allowed: String,
+    },
+}
+
+impl Violation {
+    fn value(shown: impl fmt::Display, allowed: impl Into<String>) -> Violation {
+        Violation::Value { shown: shown.to_string(), allowed: allowed.into() }
+    }
+}
+
+const SHARE_OFFSET_RESET: &str = "Invalid share auto offset reset strategy: earliest, latest or \
+                                  by_duration:PnDTnHnMn.nS";
 
 fn is_throttled_replicas(items: &[String]) -> bool {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -4,7 +4,10 @@
 //! applied, without effect by construction, or refused by name ([`key::Class`]). Pure: reading a file is the
 //! caller's function ([`load`]); nothing here knows a clock, a socket or the disk.
 
+pub mod broker;
 pub mod key;
 pub mod keys;
+pub mod listeners;
+mod rules;
 pub mod topic;
 pub mod value;

@@ -86,8 +86,6 @@ pub struct TopicConfig {
     pub follower_replication_throttled_replicas: Vec<String>,
     pub index_interval_bytes: u32,
     pub leader_replication_throttled_replicas: Vec<String>,
-    pub local_retention_bytes: i64,
-    pub local_retention_ms: i64,
     pub max_compaction_lag_ms: i64,
     pub max_decompressed_message_bytes: usize,
     pub max_message_bytes: usize,
@@ -127,8 +125,6 @@ impl Default for TopicConfig {
             follower_replication_throttled_replicas: Vec::new(),
             index_interval_bytes: 4096,
             leader_replication_throttled_replicas: Vec::new(),
-            local_retention_bytes: -2,
-            local_retention_ms: -2,
             max_compaction_lag_ms: i64::MAX,
             max_decompressed_message_bytes: 2_147_483_639,
             max_message_bytes: 1_048_588,
@@ -151,7 +147,7 @@ impl Default for TopicConfig {
 }
 
 impl TopicConfig {
-    /// The settings of a topic with these overrides under `defaults`, the broker's settings for topics
+    /// The settings of a topic with these overrides over `defaults`, the broker's settings for topics
     /// (`BrokerConfig::topic_defaults`). INVALID_CONFIG names the key and the value in Kafka's words.
     pub fn resolve(
         overrides: &BTreeMap<String, String>,
@@ -203,8 +199,6 @@ impl TopicConfig {
             "leader.replication.throttled.replicas" => {
                 self.leader_replication_throttled_replicas = typed(value);
             }
-            "local.retention.bytes" => self.local_retention_bytes = typed(value),
-            "local.retention.ms" => self.local_retention_ms = typed(value),
             "max.compaction.lag.ms" => self.max_compaction_lag_ms = typed(value),
             "max.decompressed.message.bytes" => self.max_decompressed_message_bytes = typed(value),
             "max.message.bytes" => self.max_message_bytes = typed(value),

@@ -19,6 +19,22 @@ pub enum Value {
 }
 
 impl Value {
+    pub fn integer(&self) -> Option<i64> {
+        if let Value::Integer(number) = self { Some(*number) } else { None }
+    }
+
+    pub fn double(&self) -> Option<f64> {
+        if let Value::Double(number) = self { Some(*number) } else { None }
+    }
+
+    pub fn text(&self) -> Option<&str> {
+        if let Value::Text(text) = self { Some(text) } else { None }
+    }
+
+    pub fn list(&self) -> Option<&[String]> {
+        if let Value::List(items) = self { Some(items) } else { None }
+    }
+
     /// The text Kafka sends for the value; `None` is null.
     pub fn to_text(&self) -> Option<String> {
         match self {
