@@ -101,18 +101,22 @@ class Broker:
 
     def start(self):
         """Start the process and wait until it says that it serves."""
-        (self.home / "exit-code").unlink(missing_ok=True)
         seen = self.log.stat().st_size if self.log.exists() else 0
+        self.launch_process()
+        self._wait(START_SECONDS, "start", lambda: self._said_ready(seen))
+
+    def launch_process(self):
+        """Start the process and wait only until it exists."""
+        (self.home / "exit-code").unlink(missing_ok=True)
         # The shell stays as the parent, so the exit code is known whoever asks for the stop.
-        script = '"$@" & echo $! > "$KLAMM_HOME/pid"; wait $!; echo $? > "$KLAMM_HOME/exit-code.part"; mv "$KLAMM_HOME/exit-code.part" "$KLAMM_HOME/exit-code"'
+        script = '"$@" & echo $! >pid; wait $!; echo $? >exit-code'
         (self.home / "pid").unlink(missing_ok=True)
         with open(self.log, "ab") as log:
             subprocess.Popen(
                 ["bash", "-c", script, "broker", *self.launch["command"]],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env={**os.environ, "KLAMM_HOME": str(self.home)}, cwd=self.home,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.home
             )
-        self._wait(START_SECONDS, "start", lambda: self._said_ready(seen))
+        self._wait(START_SECONDS, "launch", lambda: self._pid() is not None)
 
     def _said_ready(self, seen):
         code = self._exit_code()
@@ -140,19 +144,27 @@ class Broker:
 
     def running(self):
         """Whether the process was started and has not ended."""
-        return (self.home / "pid").exists() and self._exit_code() is None
+        return self._pid() is not None and self._exit_code() is None
 
     def _signal(self, number):
         try:
-            os.kill(int((self.home / "pid").read_text()), number)
+            os.kill(self._pid(), number)
         except ProcessLookupError:
             pass
 
+    def _pid(self):
+        return self._number("pid")
+
     def _exit_code(self):
+        return self._number("exit-code")
+
+    def _number(self, name):
+        """The number in a file of the home, or None while the file is not there or not written yet."""
         try:
-            return int((self.home / "exit-code").read_text())
+            text = (self.home / name).read_text()
         except FileNotFoundError:
             return None
+        return int(text) if text.endswith("\n") else None
 
     def _tail(self):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
