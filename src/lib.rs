@@ -7,5 +7,7 @@ pub mod env;
 #[cfg(test)]
 mod fuzz;
 pub mod handlers;
+pub mod net;
 pub mod protocol;
 pub mod store;
+pub mod telemetry;

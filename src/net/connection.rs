@@ -1,0 +1,312 @@
+//! One connection: reads, cuts into frames, has them handled in order, sends the responses in order.
+//!
+//! It is one poll function over four steps (collect replies, send, handle, read) instead of nested
+//! awaits, because each of them can be the one that waits and all must be woken. An idle connection holds
+//! no buffer. A peer that does not read its responses is not served further; neither is one whose
+//! responses are not ready (`SocketServer.Processor` mutes the channel in the same cases).
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use rustix::net::RecvFlags;
+use tokio::io::{AsyncRead, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::receive::Receive;
+use super::replies::{Begun, Replies};
+use super::send::{Outbox, Sent};
+use super::worker::{Activity, ActivityState, WorkerShared};
+use crate::handlers::reply::{Handled, Output, Service};
+
+/// A connection handles requests for at most this long before the others of its worker have their turn.
+const TURN_DURATION_US: u64 = 500;
+
+/// Responses of this size are sent before the next request is handled.
+const OUTPUT_HIGH_WATER_SIZE_BYTES: usize = 256 * 1024;
+
+/// Why a connection ended; for the log.
+#[derive(Debug)]
+pub enum Ended {
+    /// The peer closed its side.
+    ByPeer,
+    /// The peer or a handler asked for something that ends a connection.
+    Refused(&'static str),
+    /// A handler's last response has been sent.
+    Answered,
+    Failed(io::Error),
+    /// The server stops.
+    Stopped,
+}
+
+/// The state of one connection.
+pub struct Connection<S: Service> {
+    stream: TcpStream,
+    worker: Rc<WorkerShared<S>>,
+    activity: Rc<Activity>,
+    session: S::Session,
+    receive: Receive,
+    replies: Replies,
+    outbox: Outbox,
+    /// Nothing more is read or handled; the connection ends for this reason when all is sent.
+    ending: Option<Ended>,
+    /// While requests are not handled: bytes wait in the socket, so that watching it tells nothing.
+    peer_has_sent: bool,
+    /// The clock as it was read last: after a read or a handler.
+    now_us: u64,
+}
+
+/// What a step of the connection leads to.
+enum Step {
+    /// The next step can go on.
+    Proceed,
+    /// Others have their turn first.
+    TurnOver,
+    /// Something registered will wake the connection.
+    Wait,
+}
+
+impl<S: Service> Connection<S> {
+    pub fn new(
+        stream: TcpStream,
+        worker: Rc<WorkerShared<S>>,
+        activity: Rc<Activity>,
+        session: S::Session,
+    ) -> Connection<S> {
+        Connection {
+            stream,
+            worker,
+            activity,
+            session,
+            receive: Receive::new(),
+            replies: Replies::default(),
+            outbox: Outbox::default(),
+            ending: None,
+            peer_has_sent: false,
+            now_us: 0,
+        }
+    }
+
+    /// Serves the peer until one side ends the connection.
+    pub async fn run(mut self) -> Ended {
+        let ended = std::future::poll_fn(|context| self.poll(context)).await;
+        self.settle();
+        ended
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        self.now_us = self.worker.clock.uptime_us();
+        let turn_ends_us = self.now_us + TURN_DURATION_US;
+        loop {
+            let step = match self.step(context, turn_ends_us) {
+                Ok(step) => step,
+                Err(ended) => return Poll::Ready(ended),
+            };
+            match step {
+                Step::Proceed => continue,
+                Step::TurnOver => {
+                    self.settle();
+                    // A yielded task runs after the worker has looked at its sockets again.
+                    let yielded = pin!(tokio::task::yield_now()).poll(context);
+                    debug_assert!(yielded.is_pending());
+                    return Poll::Pending;
+                }
+                Step::Wait => {
+                    self.settle();
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, context: &mut Context<'_>, turn_ends_us: u64) -> Result<Step, Ended> {
+        let collected = self.collect_replies(context);
+        match self.send(context)? {
+            Poll::Ready(Sent::All) => {}
+            Poll::Ready(Sent::TurnOver) => return Ok(Step::TurnOver),
+            // The responses go first: nothing is handled while the peer does not take them.
+            Poll::Pending => return self.watch_peer(context),
+        }
+        if let Poll::Ready(()) = collected {
+            return Ok(Step::Proceed);
+        }
+        if self.replies.is_empty()
+            && let Some(ended) = self.ending.take()
+        {
+            return Err(ended);
+        }
+        if self.ending.is_some() {
+            return Ok(Step::Wait);
+        }
+        if !self.replies.accepts_more() {
+            return self.watch_peer(context);
+        }
+        if self.worker.is_stopping() {
+            return Err(Ended::Stopped);
+        }
+        if self.now_us >= turn_ends_us {
+            return Ok(Step::TurnOver);
+        }
+        if self.receive.has_frame(self.worker.limits.max_request_size_bytes) {
+            self.handle_frames(turn_ends_us);
+            return Ok(Step::Proceed);
+        }
+        self.read(context)
+    }
+
+    /// Moves the responses that are there, in order, to where they are sent from. Pending when the next
+    /// one has to be waited for; ready when the present ones have to leave first.
+    fn collect_replies(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.outbox.is_open() && self.outbox.output().size_bytes() < OUTPUT_HIGH_WATER_SIZE_BYTES {
+            let (output, begun) = ready!(self.replies.poll_next(context));
+            if let Some(begun) = begun {
+                self.now_us = self.worker.clock.uptime_us();
+                self.worker.metrics.request_done(begun.api_key, self.now_us - begun.at_us);
+            }
+            if output.close && self.ending.is_none() {
+                self.ending = Some(Ended::Answered);
+            }
+            self.outbox.add(output);
+        }
+        Poll::Ready(())
+    }
+
+    fn send(&mut self, context: &mut Context<'_>) -> Result<Poll<Sent>, Ended> {
+        let (size_bytes, result) = self.outbox.poll_send(context, &self.stream);
+        if size_bytes > 0 {
+            self.worker.metrics.bytes_out.add(size_bytes as u64);
+            self.activity.touch(self.now_us);
+        }
+        match result {
+            Poll::Ready(Ok(sent)) => Ok(Poll::Ready(sent)),
+            Poll::Ready(Err(error)) => Err(Ended::Failed(error)),
+            Poll::Pending => Ok(Poll::Pending),
+        }
+    }
+
+    /// Handles whole frames in order until there is none, a response parks the connection, responses
+    /// have piled up, or the turn is over.
+    fn handle_frames(&mut self, turn_ends_us: u64) {
+        self.peer_has_sent = false;
+        self.outbox.provide(|| self.worker.pool.borrow_mut().take_output());
+        while self.ending.is_none()
+            && self.replies.accepts_more()
+            && self.outbox.output().size_bytes() < OUTPUT_HIGH_WATER_SIZE_BYTES
+            && self.now_us < turn_ends_us
+        {
+            match self.receive.take_frame(self.worker.limits.max_request_size_bytes) {
+                Ok(Some(frame)) => {
+                    let begun =
+                        Begun { api_key: self.worker.metrics.request_begun(frame), at_us: self.now_us };
+                    // A response behind others that are not there yet has to wait for them.
+                    let mut queued = Output::default();
+                    let stands_first = self.replies.is_empty();
+                    let output = if stands_first { self.outbox.output() } else { &mut queued };
+                    let handled = self.worker.service.handle(&mut self.session, frame, output);
+                    self.now_us = self.worker.clock.uptime_us();
+                    self.take_in(handled, queued, begun);
+                }
+                Ok(None) => return,
+                Err(bad_frame) => self.ending = Some(Ended::Refused(bad_frame.reason())),
+            }
+        }
+    }
+
+    /// Puts what the handler gave in its place. `queued` is the response if others stand before it.
+    fn take_in(&mut self, handled: Handled, queued: Output, begun: Begun) {
+        match handled {
+            Handled::Done | Handled::Nothing => {
+                self.worker.metrics.request_done(begun.api_key, self.now_us - begun.at_us);
+                if queued.close || self.outbox.output().close {
+                    self.ending = Some(Ended::Answered);
+                }
+                if !queued.is_empty() {
+                    self.replies.push_ready(queued);
+                }
+            }
+            Handled::Wait(future) => self.replies.park(future, begun),
+            Handled::Later(future) => self.replies.push(future, begun),
+            Handled::Close(reason) => self.ending = Some(Ended::Refused(reason)),
+        }
+    }
+
+    fn read(&mut self, context: &mut Context<'_>) -> Result<Step, Ended> {
+        match self.poll_read(context) {
+            Poll::Pending => Ok(Step::Wait),
+            Poll::Ready(Ok(0)) => {
+                self.ending = Some(Ended::ByPeer);
+                Ok(Step::Proceed)
+            }
+            Poll::Ready(Ok(size_bytes)) => {
+                self.receive.filled(size_bytes);
+                self.now_us = self.worker.clock.uptime_us();
+                self.worker.metrics.bytes_in.add(size_bytes as u64);
+                self.activity.touch(self.now_us);
+                Ok(Step::Proceed)
+            }
+            Poll::Ready(Err(error)) => Err(Ended::Failed(error)),
+        }
+    }
+
+    /// Reads once. No buffer is taken before there is something to read.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        ready!(self.stream.poll_read_ready(context))?;
+        let mut pool = self.worker.pool.borrow_mut();
+        let room = self.receive.room(&mut pool, self.worker.limits.max_request_size_bytes);
+        let mut buffer = ReadBuf::new(room);
+        // Unlike `try_read` this notes that a read which did not fill its buffer has emptied the socket,
+        // and saves the read that would find out.
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    /// While no request is handled: notices a peer that closed its side, so that a long poll of a client
+    /// that left does not live on. Bytes it sent meanwhile stay in the socket and end the watch.
+    fn watch_peer(&mut self, context: &mut Context<'_>) -> Result<Step, Ended> {
+        if self.ending.is_some() {
+            return Ok(Step::Wait);
+        }
+        while !self.peer_has_sent {
+            match self.stream.poll_read_ready(context) {
+                Poll::Pending => break,
+                Poll::Ready(Err(error)) => return Err(Ended::Failed(error)),
+                Poll::Ready(Ok(())) => {}
+            }
+            let mut byte = [0; 1];
+            let peek =
+                || Ok(rustix::net::recv(&self.stream, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT)?.0);
+            match self.stream.try_io(Interest::READABLE, peek) {
+                Ok(0) => return Err(Ended::ByPeer),
+                Ok(_) => self.peer_has_sent = true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(Ended::Failed(error)),
+            }
+        }
+        Ok(Step::Wait)
+    }
+
+    /// Before the connection waits: gives memory back that others can use meanwhile.
+    fn settle(&mut self) {
+        let mut pool = self.worker.pool.borrow_mut();
+        self.receive.settle(&mut pool);
+        if let Some(bytes) = self.outbox.take_unused() {
+            pool.give_back_output(bytes);
+        }
+        self.activity.set_state(
+            if !self.outbox.is_empty() || (!self.replies.is_empty() && !self.replies.is_parked()) {
+                ActivityState::Busy
+            } else if self.replies.is_parked() {
+                ActivityState::Parked
+            } else {
+                ActivityState::Idle
+            },
+        );
+    }
+}
+
+impl<S: Service> Drop for Connection<S> {
+    fn drop(&mut self) {
+        self.receive.release(&mut self.worker.pool.borrow_mut());
+    }
+}

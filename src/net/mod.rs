@@ -1,0 +1,17 @@
+//! Sockets and frames: listeners, worker threads, connections.
+//!
+//! Architecture invariant: nothing here knows what a request means. A frame goes to the worker's
+//! [`Service`](crate::handlers::reply::Service), what comes back leaves in order. A connection stays on the
+//! worker it was given to and no request hops threads. Nothing ticks while no client talks.
+
+pub mod buffers;
+pub mod connection;
+pub mod listener;
+pub mod receive;
+pub mod replies;
+pub mod send;
+pub mod server;
+pub mod worker;
+
+#[cfg(test)]
+mod tests;

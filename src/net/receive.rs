@@ -1,0 +1,299 @@
+//! Received bytes of one connection: whole frames out, room for more in. No socket here.
+//!
+//! A frame is a 4-byte length and that many bytes (`NetworkReceive`). The length is only a claim: memory
+//! grows with the bytes that arrived, by at most [`MAX_GROWTH`], never with the claim alone. Between two
+//! reads a connection holds nothing, or the start of a frame in just its size, or, beyond
+//! [`MAX_STASH_SIZE_BYTES`], the buffer it arrived in.
+
+use std::ops::Range;
+
+use super::buffers::{BASE_SIZE_BYTES, BufferPool, PageBuffer};
+
+/// Bytes of the length in front of each frame.
+const LENGTH_SIZE_BYTES: usize = 4;
+
+/// How many times what arrived the next buffer may be; a full base buffer may grow to the class that
+/// holds a 1 MiB record batch.
+const MAX_GROWTH: usize = 16;
+
+/// Up to this many waiting bytes are copied out, so that the buffer serves others meanwhile.
+const MAX_STASH_SIZE_BYTES: usize = 16 * 1024;
+
+/// Why what a peer sends cannot be a frame. Kafka closes the connection for each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadFrame {
+    Empty,
+    Negative,
+    TooLarge,
+}
+
+impl BadFrame {
+    pub fn reason(self) -> &'static str {
+        match self {
+            BadFrame::Empty => "frame of length 0",
+            BadFrame::Negative => "frame of negative length",
+            BadFrame::TooLarge => "frame larger than socket.request.max.bytes",
+        }
+    }
+}
+
+/// The bytes that arrived and are not handled yet.
+#[derive(Debug)]
+pub struct Receive {
+    storage: Storage,
+    /// The unhandled bytes in the storage.
+    start: usize,
+    end: usize,
+}
+
+#[derive(Debug)]
+enum Storage {
+    Nothing,
+    /// Exactly the unhandled bytes.
+    Stash(Box<[u8]>),
+    Buffer(PageBuffer),
+}
+
+impl Receive {
+    pub fn new() -> Receive {
+        Receive { storage: Storage::Nothing, start: 0, end: 0 }
+    }
+
+    /// Bytes that wait to be handled.
+    pub fn waiting_size_bytes(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Memory held at the moment.
+    pub fn held_size_bytes(&self) -> usize {
+        match &self.storage {
+            Storage::Nothing => 0,
+            Storage::Stash(bytes) => bytes.len(),
+            Storage::Buffer(buffer) => buffer.size_bytes(),
+        }
+    }
+
+    /// Whether [`Receive::take_frame`] has something to say: a whole frame, or that there cannot be one.
+    pub fn has_frame(&self, max_size_bytes: usize) -> bool {
+        match self.claimed_size_bytes(max_size_bytes) {
+            Ok(Some(size_bytes)) => self.waiting_size_bytes() - LENGTH_SIZE_BYTES >= size_bytes,
+            Ok(None) => false,
+            Err(_) => true,
+        }
+    }
+
+    /// Takes the next whole frame out, without its length. The bytes stay where they are until the next
+    /// read, for the handler to parse and patch.
+    pub fn take_frame(&mut self, max_size_bytes: usize) -> Result<Option<&mut [u8]>, BadFrame> {
+        let Some(size_bytes) = self.claimed_size_bytes(max_size_bytes)? else { return Ok(None) };
+        let first = self.start + LENGTH_SIZE_BYTES;
+        if self.end - first < size_bytes {
+            return Ok(None);
+        }
+        self.start = first + size_bytes;
+        Ok(Some(self.bytes_mut(first..first + size_bytes)))
+    }
+
+    /// Room for the next read; not to be asked for while a whole frame waits. Takes or grows a buffer as
+    /// the bytes that arrived allow. The rest of a frame beyond the base size is read by itself, so that
+    /// the next frame starts in a base buffer again.
+    pub fn room(&mut self, pool: &mut BufferPool, max_size_bytes: usize) -> &mut [u8] {
+        let claim = self.claimed_size_bytes(max_size_bytes).ok().flatten();
+        let frame_size_bytes = LENGTH_SIZE_BYTES + claim.unwrap_or(0);
+        let mut buffer = match std::mem::replace(&mut self.storage, Storage::Nothing) {
+            Storage::Buffer(buffer) => buffer,
+            Storage::Stash(bytes) => {
+                let mut buffer = pool.take(BASE_SIZE_BYTES);
+                buffer.as_mut_slice()[..bytes.len()].copy_from_slice(&bytes);
+                buffer
+            }
+            Storage::Nothing => pool.take(BASE_SIZE_BYTES),
+        };
+        if self.start + frame_size_bytes > buffer.size_bytes() || self.end == buffer.size_bytes() {
+            buffer = self.move_to_front(buffer, frame_size_bytes, pool);
+        }
+        let room_end = match frame_size_bytes > BASE_SIZE_BYTES {
+            true => buffer.size_bytes().min(self.start + frame_size_bytes),
+            false => buffer.size_bytes(),
+        };
+        let room = self.end..room_end;
+        self.storage = Storage::Buffer(buffer);
+        self.bytes_mut(room)
+    }
+
+    /// `size_bytes` more have been read into the room.
+    pub fn filled(&mut self, size_bytes: usize) {
+        self.end += size_bytes;
+    }
+
+    /// Before the connection waits: gives the buffer back unless much waits in it.
+    pub fn settle(&mut self, pool: &mut BufferPool) {
+        let waiting = self.waiting_size_bytes();
+        match std::mem::replace(&mut self.storage, Storage::Nothing) {
+            Storage::Buffer(buffer) if waiting <= MAX_STASH_SIZE_BYTES => {
+                if waiting > 0 {
+                    self.storage = Storage::Stash(buffer.as_slice()[self.start..self.end].into());
+                }
+                (self.start, self.end) = (0, waiting);
+                pool.give_back(buffer);
+            }
+            kept => self.storage = kept,
+        }
+    }
+
+    /// Gives back whatever is held; for the end of the connection.
+    pub fn release(&mut self, pool: &mut BufferPool) {
+        self.start = self.end;
+        self.settle(pool);
+    }
+
+    /// Moves the waiting bytes to the front of the buffer, or of a larger one when they fill it.
+    fn move_to_front(
+        &mut self,
+        mut buffer: PageBuffer,
+        frame_size_bytes: usize,
+        pool: &mut BufferPool,
+    ) -> PageBuffer {
+        let waiting = self.waiting_size_bytes();
+        if waiting < buffer.size_bytes() {
+            buffer.as_mut_slice().copy_within(self.start..self.end, 0);
+        } else {
+            let mut larger = pool.take(frame_size_bytes.min(waiting * MAX_GROWTH));
+            larger.as_mut_slice()[..waiting].copy_from_slice(buffer.as_slice());
+            pool.give_back(std::mem::replace(&mut buffer, larger));
+        }
+        (self.start, self.end) = (0, waiting);
+        buffer
+    }
+
+    /// The length that the peer claims for the next frame, as soon as its 4 bytes are there.
+    fn claimed_size_bytes(&self, max_size_bytes: usize) -> Result<Option<usize>, BadFrame> {
+        let Some(length) = self.bytes().first_chunk::<LENGTH_SIZE_BYTES>() else { return Ok(None) };
+        let length = i32::from_be_bytes(*length);
+        let size_bytes = usize::try_from(length).map_err(|_| BadFrame::Negative)?;
+        match size_bytes {
+            0 => Err(BadFrame::Empty),
+            size_bytes if size_bytes > max_size_bytes => Err(BadFrame::TooLarge),
+            size_bytes => Ok(Some(size_bytes)),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.storage {
+            Storage::Nothing => &[],
+            Storage::Stash(bytes) => &bytes[self.start..self.end],
+            Storage::Buffer(buffer) => &buffer.as_slice()[self.start..self.end],
+        }
+    }
+
+    fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
+        match &mut self.storage {
+            Storage::Nothing => &mut [],
+            Storage::Stash(bytes) => &mut bytes[range],
+            Storage::Buffer(buffer) => &mut buffer.as_mut_slice()[range],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: usize = 100 << 20;
+
+    fn frame(payload: &[u8]) -> Vec<u8> {
+        let mut bytes = (payload.len() as i32).to_be_bytes().to_vec();
+        bytes.extend_from_slice(payload);
+        bytes
+    }
+
+    /// Feeds `bytes` in reads of at most `read_size_bytes`, as if the connection had to wait after each
+    /// one when `settles`, and returns the frames.
+    fn receive(bytes: &[u8], read_size_bytes: usize, settles: bool) -> Vec<Vec<u8>> {
+        let mut pool = BufferPool::default();
+        let mut receive = Receive::new();
+        let (mut fed, mut frames) = (0, Vec::new());
+        while fed < bytes.len() {
+            let room = receive.room(&mut pool, MAX);
+            let size_bytes = room.len().min(read_size_bytes).min(bytes.len() - fed);
+            assert!(size_bytes > 0, "there is always room for more");
+            room[..size_bytes].copy_from_slice(&bytes[fed..fed + size_bytes]);
+            receive.filled(size_bytes);
+            fed += size_bytes;
+            while receive.has_frame(MAX) {
+                frames.push(
+                    receive.take_frame(MAX).expect("an honest length").expect("a whole frame").to_vec(),
+                );
+            }
+            if settles {
+                receive.settle(&mut pool);
+                let bound = (2 * MAX_GROWTH) * receive.waiting_size_bytes();
+                assert!(receive.held_size_bytes() <= bound, "memory follows the bytes received");
+            }
+        }
+        assert_eq!(receive.waiting_size_bytes(), 0);
+        frames
+    }
+
+    fn payload(size_bytes: usize, seed: u64) -> Vec<u8> {
+        let mut random = fastrand::Rng::with_seed(seed);
+        std::iter::repeat_with(|| random.u8(..)).take(size_bytes).collect()
+    }
+
+    #[test]
+    fn frames_arrive_whole_however_they_are_cut() {
+        for sizes in
+            [&[1, 2, 3][..], &[70_000, 1, 70_000], &[1 << 20, 5, 3 << 20], &[65_640, 65_640, 65_640, 65_640]]
+        {
+            let payloads: Vec<Vec<u8>> =
+                sizes.iter().zip(0..).map(|(size, seed)| payload(*size, seed)).collect();
+            let bytes: Vec<u8> = payloads.iter().flat_map(|payload| frame(payload)).collect();
+            for read_size_bytes in [usize::MAX, 100_000, 8_191, 999] {
+                for settles in [false, true] {
+                    assert!(
+                        receive(&bytes, read_size_bytes, settles) == payloads,
+                        "{sizes:?} {read_size_bytes}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn frames_arrive_whole_when_cut_at_every_byte() {
+        let payloads = vec![payload(9, 1), payload(1, 2), payload(30, 3)];
+        let bytes: Vec<u8> = payloads.iter().flat_map(|payload| frame(payload)).collect();
+        for read_size_bytes in 1..bytes.len() {
+            assert_eq!(receive(&bytes, read_size_bytes, true), payloads);
+        }
+    }
+
+    #[test]
+    fn a_claim_alone_takes_no_memory() {
+        let mut pool = BufferPool::default();
+        let mut receive = Receive::new();
+        receive.room(&mut pool, MAX)[..4].copy_from_slice(&(MAX as i32).to_be_bytes());
+        receive.filled(4);
+        assert_eq!(receive.room(&mut pool, MAX).len(), BASE_SIZE_BYTES - 4);
+        receive.settle(&mut pool);
+        assert_eq!(receive.held_size_bytes(), 4);
+    }
+
+    #[test]
+    fn lengths_that_cannot_be_are_refused_behind_whole_frames() {
+        let cases = [(0_i32, BadFrame::Empty), (-1, BadFrame::Negative), (i32::MIN, BadFrame::Negative)];
+        for (length, expected) in cases.into_iter().chain([(i32::MAX, BadFrame::TooLarge)]) {
+            let mut receive = Receive::new();
+            let mut pool = BufferPool::default();
+            let bytes = [frame(b"good"), length.to_be_bytes().to_vec()].concat();
+            receive.room(&mut pool, MAX)[..bytes.len()].copy_from_slice(&bytes);
+            receive.filled(bytes.len());
+            assert_eq!(
+                receive.take_frame(MAX).expect("the first frame is good").expect("and whole"),
+                b"good"
+            );
+            assert!(receive.has_frame(MAX));
+            assert_eq!(receive.take_frame(MAX).expect_err("the length is not possible"), expected);
+        }
+    }
+}

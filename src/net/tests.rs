@@ -1,0 +1,325 @@
+//! Real sockets on loopback, with a small service whose requests say how they are to be answered.
+
+use std::cell::RefCell;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::listener::{ConnectionQuotas, ListenerOptions, SocketOptions};
+use super::server::{BoundServer, Server, ServerOptions, WorkerContext};
+use super::worker::ConnectionLimits;
+use crate::env::clock::Clock;
+use crate::handlers::reply::{Handled, Output, Peer, Service};
+use crate::telemetry::metrics::Metrics;
+
+/// How long a test waits for what must happen before it fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The first byte of a test's frame: what the service does with it.
+const ECHO: u8 = 0;
+const SILENT: u8 = 1;
+/// Answered when a `RELEASE` frame has been handled.
+const LATER: u8 = 2;
+const RELEASE: u8 = 3;
+/// Never answered; the test is told when its future is dropped.
+const PARK: u8 = 4;
+const CLOSE: u8 = 5;
+/// Answered with as many bytes as its number says.
+const LARGE: u8 = 6;
+
+struct TestService {
+    waiting: RefCell<Vec<oneshot::Sender<()>>>,
+    dropped: mpsc::Sender<&'static str>,
+}
+
+/// Tells the test when it goes.
+struct Tell(mpsc::Sender<&'static str>, &'static str);
+
+impl Drop for Tell {
+    fn drop(&mut self) {
+        let _ = self.0.send(self.1);
+    }
+}
+
+impl Service for TestService {
+    type Session = Tell;
+
+    fn open(&self, _peer: Peer) -> Tell {
+        Tell(self.dropped.clone(), "session")
+    }
+
+    fn handle(&self, _session: &mut Tell, frame: &mut [u8], out: &mut Output) -> Handled {
+        match frame[0] {
+            ECHO => answer(out, frame),
+            SILENT => return Handled::Nothing,
+            LATER => {
+                let (sender, receiver) = oneshot::channel();
+                self.waiting.borrow_mut().push(sender);
+                let frame = frame.to_vec();
+                return Handled::Later(Box::pin(async move {
+                    let _ = receiver.await;
+                    let mut out = Output::default();
+                    answer(&mut out, &frame);
+                    out
+                }));
+            }
+            RELEASE => {
+                self.waiting.borrow_mut().clear();
+                answer(out, frame);
+            }
+            PARK => {
+                let tell = Tell(self.dropped.clone(), "parked");
+                return Handled::Wait(Box::pin(async move {
+                    let _tell = tell;
+                    std::future::pending().await
+                }));
+            }
+            CLOSE => return Handled::Close("the test asked for it"),
+            LARGE => answer(out, &vec![7; i32::from_be_bytes(*frame.last_chunk().expect("a size")) as usize]),
+            other => panic!("no such test request: {other}"),
+        }
+        Handled::Done
+    }
+}
+
+fn answer(out: &mut Output, payload: &[u8]) {
+    out.bytes.extend_from_slice(&frame(payload));
+}
+
+fn frame(payload: &[u8]) -> Vec<u8> {
+    [&(payload.len() as i32).to_be_bytes(), payload].concat()
+}
+
+/// A running server and what its service tells.
+struct Harness {
+    server: Server,
+    dropped: mpsc::Receiver<&'static str>,
+}
+
+fn options() -> ServerOptions {
+    ServerOptions {
+        listeners: vec![ListenerOptions {
+            name: "PLAINTEXT".into(),
+            host: "localhost".to_owned(),
+            port: 0,
+            max_connections: usize::MAX,
+        }],
+        sockets: SocketOptions { backlog: 50, send_buffer_size_bytes: None, receive_buffer_size_bytes: None },
+        quotas: ConnectionQuotas {
+            max_connections: usize::MAX,
+            max_connections_per_ip: usize::MAX,
+            per_ip_overrides: Default::default(),
+        },
+        connections: ConnectionLimits { max_request_size_bytes: 100 << 20, max_idle_ms: Some(600_000) },
+        worker_count: 1,
+        clock: Clock::system(),
+        metrics: Arc::new(Metrics::default()),
+    }
+}
+
+impl Harness {
+    fn start() -> Harness {
+        Harness::start_with(options())
+    }
+
+    fn start_with(options: ServerOptions) -> Harness {
+        let (sender, dropped) = mpsc::channel();
+        let make_service = move |_context: WorkerContext| TestService {
+            waiting: RefCell::default(),
+            dropped: sender.clone(),
+        };
+        let server = BoundServer::bind(options).expect("bind").start(make_service).expect("start");
+        Harness { server, dropped }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.server.addresses()[0].address
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address()).expect("connect");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_nodelay(true).expect("no delay");
+        stream
+    }
+
+    /// The next thing the service tells to be gone.
+    fn next_dropped(&self) -> &'static str {
+        self.dropped.recv_timeout(PATIENCE).expect("something is dropped in time")
+    }
+}
+
+fn read_frame(stream: &mut TcpStream) -> Vec<u8> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).expect("a length");
+    let mut payload = vec![0; i32::from_be_bytes(length) as usize];
+    stream.read_exact(&mut payload).expect("a payload");
+    payload
+}
+
+fn exchange(stream: &mut TcpStream, payload: &[u8]) -> Vec<u8> {
+    stream.write_all(&frame(payload)).expect("write");
+    read_frame(stream)
+}
+
+/// The peer has closed: nothing more comes.
+fn expect_closed(stream: &mut TcpStream) {
+    let mut byte = [0; 1];
+    match stream.read(&mut byte) {
+        Ok(size_bytes) => assert_eq!(size_bytes, 0, "no further response is expected"),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    }
+}
+
+#[test]
+fn a_frame_split_at_every_byte_is_answered_once() {
+    let harness = Harness::start();
+    let mut stream = harness.connect();
+    let bytes = frame(&[ECHO, 1, 2, 3, 4, 5, 6, 7]);
+    for cut in 1..bytes.len() {
+        stream.write_all(&bytes[..cut]).expect("write");
+        stream.write_all(&bytes[cut..]).expect("write");
+        assert_eq!(read_frame(&mut stream), &bytes[4..]);
+    }
+}
+
+#[test]
+fn many_frames_in_one_write_are_answered_in_order() {
+    let harness = Harness::start();
+    let mut stream = harness.connect();
+    let payload = |index: u32| [&[ECHO], &index.to_be_bytes()[..]].concat();
+    let bytes: Vec<u8> = (0..5_000).flat_map(|index| frame(&payload(index))).collect();
+    stream.write_all(&bytes).expect("write");
+    for index in 0..5_000 {
+        assert_eq!(read_frame(&mut stream), payload(index));
+    }
+}
+
+#[test]
+fn large_frames_come_and_go_whole() {
+    let harness = Harness::start();
+    let mut stream = harness.connect();
+    let mut random = fastrand::Rng::with_seed(5);
+    for size_bytes in [65_536, 65_640, 1 << 20, (1 << 20) + 77, 5_000_000] {
+        let mut payload: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(size_bytes).collect();
+        payload[0] = ECHO;
+        let mut writer = stream.try_clone().expect("clone");
+        let bytes = frame(&payload);
+        let writing = std::thread::spawn(move || writer.write_all(&bytes).expect("write"));
+        assert!(read_frame(&mut stream) == payload, "{size_bytes}");
+        writing.join().expect("written");
+    }
+}
+
+#[test]
+fn responses_keep_the_order_of_their_requests_when_some_come_later() {
+    let harness = Harness::start();
+    let mut stream = harness.connect();
+    let requests = [[LATER, 1], [ECHO, 2], [LATER, 3], [SILENT, 4], [ECHO, 5], [RELEASE, 6], [ECHO, 7]];
+    let bytes: Vec<u8> = requests.iter().flat_map(|request| frame(request)).collect();
+    stream.write_all(&bytes).expect("write");
+    for request in requests.iter().filter(|request| request[0] != SILENT) {
+        assert_eq!(read_frame(&mut stream), request);
+    }
+}
+
+#[test]
+fn a_full_queue_of_waiting_responses_stops_reading_and_goes_on_afterwards() {
+    let harness = Harness::start();
+    let (mut stream, mut other) = (harness.connect(), harness.connect());
+    for index in 0..200_u8 {
+        stream.write_all(&frame(&[LATER, index])).expect("write");
+    }
+    let mut answered = 0;
+    while answered < 200 {
+        // What is queued is released; what was beyond the queue's end comes into it.
+        exchange(&mut other, &[RELEASE]);
+        stream.set_nonblocking(true).expect("nonblocking");
+        let mut byte = [0; 1];
+        let something_came = stream.peek(&mut byte).is_ok();
+        stream.set_nonblocking(false).expect("blocking");
+        if something_came {
+            assert_eq!(read_frame(&mut stream), [LATER, answered]);
+            answered += 1;
+        }
+    }
+}
+
+#[test]
+fn a_client_that_vanishes_during_a_long_poll_is_noticed() {
+    let harness = Harness::start();
+    let mut stream = harness.connect();
+    stream.write_all(&frame(&[PARK])).expect("write");
+    drop(stream);
+    let mut dropped = [harness.next_dropped(), harness.next_dropped()];
+    dropped.sort();
+    assert_eq!(dropped, ["parked", "session"]);
+}
+
+#[test]
+fn a_parked_connection_handles_no_further_request() {
+    let harness = Harness::start();
+    let (mut stream, mut other) = (harness.connect(), harness.connect());
+    stream.write_all(&[frame(&[PARK]), frame(&[ECHO])].concat()).expect("write");
+    assert_eq!(exchange(&mut other, &[ECHO, 1]), [ECHO, 1]);
+    stream.set_nonblocking(true).expect("nonblocking");
+    let error = stream.peek(&mut [0; 1]).expect_err("nothing is answered");
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+}
+
+#[test]
+fn impossible_lengths_and_refused_frames_close_the_connection_after_earlier_responses() {
+    let harness = Harness::start();
+    let too_large = (100 << 20) + 1;
+    for end in [frame(&[]), (-1_i32).to_be_bytes().into(), i32::MIN.to_be_bytes().into(), frame(&[CLOSE])]
+        .into_iter()
+        .chain([i32::to_be_bytes(too_large).to_vec(), i32::MAX.to_be_bytes().into()])
+    {
+        let mut stream = harness.connect();
+        stream.write_all(&[frame(&[ECHO, 9]), end].concat()).expect("write");
+        assert_eq!(read_frame(&mut stream), [ECHO, 9]);
+        expect_closed(&mut stream);
+    }
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_not_served_further_and_others_are() {
+    let harness = Harness::start();
+    let mut lazy = harness.connect();
+    let large = [&[LARGE], &4_000_000_i32.to_be_bytes()[..]].concat();
+    for _ in 0..10 {
+        lazy.write_all(&frame(&large)).expect("write");
+    }
+    let mut other = harness.connect();
+    for index in 0..100 {
+        assert_eq!(exchange(&mut other, &[ECHO, index]), [ECHO, index]);
+    }
+    for _ in 0..10 {
+        assert_eq!(read_frame(&mut lazy).len(), 4_000_000);
+    }
+}
+
+#[test]
+fn stopping_ends_idle_and_parked_connections() {
+    let harness = Harness::start();
+    let (mut idle, mut parked) = (harness.connect(), harness.connect());
+    exchange(&mut idle, &[ECHO]);
+    parked.write_all(&frame(&[PARK])).expect("write");
+    assert_eq!(exchange(&mut idle, &[ECHO]), [ECHO]);
+    harness.server.stop(Duration::from_secs(10));
+    expect_closed(&mut idle);
+    expect_closed(&mut parked);
+}
+
+#[test]
+fn a_port_in_use_is_refused_with_its_address() {
+    let harness = Harness::start();
+    let mut second = options();
+    second.listeners[0].port = harness.address().port();
+    let error = BoundServer::bind(second).map(|_| ()).expect_err("the port is taken");
+    let text = format!("{error:#}");
+    assert!(text.contains(&harness.address().to_string()) && text.contains("in use"), "{text}");
+}

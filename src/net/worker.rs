@@ -1,0 +1,227 @@
+//! A worker thread: its own runtime, its connections, its part of the memory and the metrics.
+//!
+//! Connections stay on the worker they were given to. The one timer of a worker, for connections that
+//! idle too long, is armed only while there are connections.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use super::buffers::BufferPool;
+use super::connection::Connection;
+use super::listener::Accepted;
+use crate::env::clock::Clock;
+use crate::handlers::reply::Service;
+use crate::telemetry::metrics::WorkerMetrics;
+
+/// Idle connections are looked for at most so often.
+const MIN_IDLE_CHECK_INTERVAL_MS: u64 = 1_000;
+
+/// While stopping: how often the worker looks whether its connections are done, and how long long polls
+/// may still be answered.
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(5);
+const STOP_GRACE_OF_PARKED: Duration = Duration::from_millis(100);
+
+/// What bounds a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits {
+    /// `socket.request.max.bytes`
+    pub max_request_size_bytes: usize,
+    /// `connections.max.idle.ms`; none when connections may idle for ever.
+    pub max_idle_ms: Option<u64>,
+}
+
+/// What the connections of a worker share.
+pub struct WorkerShared<S: Service> {
+    pub service: S,
+    pub clock: Clock,
+    pub metrics: Arc<WorkerMetrics>,
+    pub limits: ConnectionLimits,
+    pub pool: RefCell<BufferPool>,
+    stopping: Cell<bool>,
+    connections: RefCell<HashMap<u64, Entry>>,
+    next_connection_id: Cell<u64>,
+}
+
+/// What the worker keeps of each connection.
+struct Entry {
+    task: AbortHandle,
+    activity: Rc<Activity>,
+}
+
+/// What a connection tells its worker.
+pub struct Activity {
+    last_active_us: Cell<u64>,
+    state: Cell<ActivityState>,
+}
+
+/// What a connection does between two turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActivityState {
+    /// Nothing: it may be ended at any time.
+    Idle,
+    /// Waits for a long poll or the like.
+    Parked,
+    /// Has responses on their way.
+    Busy,
+}
+
+impl Activity {
+    fn new(now_us: u64) -> Activity {
+        Activity { last_active_us: Cell::new(now_us), state: Cell::new(ActivityState::Idle) }
+    }
+
+    /// Bytes came or went.
+    pub fn touch(&self, now_us: u64) {
+        self.last_active_us.set(now_us);
+    }
+
+    pub fn set_state(&self, state: ActivityState) {
+        self.state.set(state);
+    }
+}
+
+impl<S: Service> WorkerShared<S> {
+    pub fn new(
+        service: S,
+        clock: Clock,
+        metrics: Arc<WorkerMetrics>,
+        limits: ConnectionLimits,
+    ) -> WorkerShared<S> {
+        WorkerShared {
+            service,
+            clock,
+            metrics,
+            limits,
+            pool: RefCell::default(),
+            stopping: Cell::new(false),
+            connections: RefCell::default(),
+            next_connection_id: Cell::new(0),
+        }
+    }
+
+    /// Whether requests are no longer taken.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// Ends every connection for which `predicate` holds.
+    fn end_where(&self, predicate: impl Fn(&Activity) -> bool) -> usize {
+        let connections = self.connections.borrow();
+        let ended = connections.values().filter(|entry| predicate(&entry.activity));
+        ended.inspect(|entry| entry.task.abort()).count()
+    }
+}
+
+/// Takes a connection out of its worker's table when its task ends, also when it is aborted.
+struct Registration<S: Service> {
+    worker: Rc<WorkerShared<S>>,
+    id: u64,
+}
+
+impl<S: Service> Drop for Registration<S> {
+    fn drop(&mut self) {
+        self.worker.connections.borrow_mut().remove(&self.id);
+    }
+}
+
+/// The worker's whole life: serves the connections it is given until `stop` carries a deadline and all
+/// have ended or it has passed. `accepting` ends first.
+pub async fn serve<S: Service>(
+    worker: Rc<WorkerShared<S>>,
+    accepting: JoinSet<()>,
+    mut incoming: mpsc::Receiver<Accepted>,
+    mut stop: watch::Receiver<Option<Instant>>,
+) {
+    let mut idle_check = None;
+    let deadline = loop {
+        tokio::select! {
+            biased;
+            deadline = stop.wait_for(Option::is_some) => {
+                // The server that is gone without a word leaves no time either.
+                break deadline.ok().and_then(|deadline| *deadline).unwrap_or_else(Instant::now);
+            }
+            Some(accepted) = incoming.recv() => {
+                open(&worker, accepted);
+                if idle_check.is_none() {
+                    idle_check = next_idle_check(&worker);
+                }
+            }
+            () = tokio::time::sleep_until(idle_check.unwrap_or_else(Instant::now)), if idle_check.is_some() => {
+                end_idle(&worker);
+                idle_check = next_idle_check(&worker);
+            }
+        }
+    };
+    drop((accepting, incoming));
+    finish(&worker, deadline).await;
+}
+
+fn open<S: Service>(worker: &Rc<WorkerShared<S>>, accepted: Accepted) {
+    let Accepted { stream, peer, permit } = accepted;
+    let address = peer.address;
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => return warn!(peer = %address, %error, "cannot serve the connection"),
+    };
+    let id = worker.next_connection_id.get();
+    worker.next_connection_id.set(id + 1);
+    let activity = Rc::new(Activity::new(worker.clock.uptime_us()));
+    let session = worker.service.open(peer);
+    let connection = Connection::new(stream, worker.clone(), activity.clone(), session);
+    let registration = Registration { worker: worker.clone(), id };
+    let task = tokio::task::spawn_local(async move {
+        let _until_the_end = (registration, permit);
+        let ended = connection.run().await;
+        debug!(peer = %address, ?ended, "connection ended");
+    });
+    worker.connections.borrow_mut().insert(id, Entry { task: task.abort_handle(), activity });
+}
+
+/// When the connection that has idled longest would reach `connections.max.idle.ms`; none without
+/// connections.
+fn next_idle_check<S: Service>(worker: &WorkerShared<S>) -> Option<Instant> {
+    let max_idle_ms = worker.limits.max_idle_ms?;
+    let connections = worker.connections.borrow();
+    let oldest_us = connections.values().map(|entry| entry.activity.last_active_us.get()).min()?;
+    let idle_ms = worker.clock.uptime_us().saturating_sub(oldest_us) / 1000;
+    let wait_ms = max_idle_ms.saturating_sub(idle_ms).max(MIN_IDLE_CHECK_INTERVAL_MS.min(max_idle_ms));
+    Some(Instant::now() + Duration::from_millis(wait_ms))
+}
+
+fn end_idle<S: Service>(worker: &WorkerShared<S>) {
+    let Some(max_idle_ms) = worker.limits.max_idle_ms else { return };
+    let now_us = worker.clock.uptime_us();
+    let idle_us = |activity: &Activity| now_us.saturating_sub(activity.last_active_us.get());
+    let count = worker.end_where(|activity| idle_us(activity) >= max_idle_ms * 1000);
+    if count > 0 {
+        debug!(count, max_idle_ms, "ended idle connections");
+    }
+}
+
+/// Ends the connections: idle ones at once, long polls after a moment, those with responses on their way
+/// when these are sent, all at the deadline.
+async fn finish<S: Service>(worker: &Rc<WorkerShared<S>>, deadline: Instant) {
+    worker.stopping.set(true);
+    let parked_deadline = Instant::now() + STOP_GRACE_OF_PARKED;
+    loop {
+        let now = Instant::now();
+        worker.end_where(|activity| match activity.state.get() {
+            ActivityState::Idle => true,
+            ActivityState::Parked => now >= parked_deadline,
+            ActivityState::Busy => now >= deadline,
+        });
+        if now >= deadline || worker.connections.borrow().is_empty() {
+            return;
+        }
+        tokio::time::sleep(STOP_CHECK_INTERVAL).await;
+    }
+}
