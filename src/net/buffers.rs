@@ -110,7 +110,7 @@ impl BufferPool {
 /// The base size, then a power of two of 64 KiB with 64 KiB on top: a frame that is a little more than a
 /// power of two, as a full record batch in its request is, does not need twice its size.
 const fn class_size_bytes(class: usize) -> usize {
-    if class == 0 { BASE_SIZE_BYTES } else { (64 * 1024 << class) + 64 * 1024 }
+    if class == 0 { BASE_SIZE_BYTES } else { ((64 * 1024) << class) + 64 * 1024 }
 }
 
 #[cfg(test)]

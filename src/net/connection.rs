@@ -79,7 +79,7 @@ impl<S: Service> Connection<S> {
             worker,
             activity,
             session,
-            receive: Receive::new(),
+            receive: Receive::default(),
             replies: Replies::default(),
             outbox: Outbox::default(),
             ending: None,

@@ -38,7 +38,7 @@ impl BadFrame {
 }
 
 /// The bytes that arrived and are not handled yet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Receive {
     storage: Storage,
     /// The unhandled bytes in the storage.
@@ -46,8 +46,9 @@ pub struct Receive {
     end: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Storage {
+    #[default]
     Nothing,
     /// Exactly the unhandled bytes.
     Stash(Box<[u8]>),
@@ -55,10 +56,6 @@ enum Storage {
 }
 
 impl Receive {
-    pub fn new() -> Receive {
-        Receive { storage: Storage::Nothing, start: 0, end: 0 }
-    }
-
     /// Bytes that wait to be handled.
     pub fn waiting_size_bytes(&self) -> usize {
         self.end - self.start
@@ -211,7 +208,7 @@ mod tests {
     /// one when `settles`, and returns the frames.
     fn receive(bytes: &[u8], read_size_bytes: usize, settles: bool) -> Vec<Vec<u8>> {
         let mut pool = BufferPool::default();
-        let mut receive = Receive::new();
+        let mut receive = Receive::default();
         let (mut fed, mut frames) = (0, Vec::new());
         while fed < bytes.len() {
             let room = receive.room(&mut pool, MAX);
@@ -271,7 +268,7 @@ mod tests {
     #[test]
     fn a_claim_alone_takes_no_memory() {
         let mut pool = BufferPool::default();
-        let mut receive = Receive::new();
+        let mut receive = Receive::default();
         receive.room(&mut pool, MAX)[..4].copy_from_slice(&(MAX as i32).to_be_bytes());
         receive.filled(4);
         assert_eq!(receive.room(&mut pool, MAX).len(), BASE_SIZE_BYTES - 4);
@@ -283,7 +280,7 @@ mod tests {
     fn lengths_that_cannot_be_are_refused_behind_whole_frames() {
         let cases = [(0_i32, BadFrame::Empty), (-1, BadFrame::Negative), (i32::MIN, BadFrame::Negative)];
         for (length, expected) in cases.into_iter().chain([(i32::MAX, BadFrame::TooLarge)]) {
-            let mut receive = Receive::new();
+            let mut receive = Receive::default();
             let mut pool = BufferPool::default();
             let bytes = [frame(b"good"), length.to_be_bytes().to_vec()].concat();
             receive.room(&mut pool, MAX)[..bytes.len()].copy_from_slice(&bytes);
