@@ -4,7 +4,6 @@ pub mod batch;
 pub mod compression;
 pub mod errors;
 pub mod fetch;
-pub mod frame;
 pub mod ids;
 pub mod produce;
 pub mod records;
