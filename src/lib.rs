@@ -3,7 +3,6 @@
 #![deny(unsafe_code)]
 
 pub mod config;
-pub mod controller;
 pub mod env;
 #[cfg(test)]
 mod fuzz;
