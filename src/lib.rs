@@ -7,6 +7,7 @@ pub mod env;
 #[cfg(test)]
 mod fuzz;
 pub mod handlers;
+pub mod log;
 pub mod net;
 pub mod protocol;
 pub mod store;

@@ -57,8 +57,9 @@ impl BatchSummary {
         })
     }
 
+    /// As [`Batch::last_offset`].
     pub fn last_offset(&self) -> Offset {
-        self.base_offset + i64::from(self.last_offset_delta)
+        Offset(self.base_offset.0.saturating_add(i64::from(self.last_offset_delta)))
     }
 
     /// Sequence of the last record, -1 without sequences.
