@@ -8,6 +8,8 @@ pub mod broker;
 pub mod key;
 pub mod keys;
 pub mod listeners;
+pub mod load;
+pub mod properties;
 mod rules;
 pub mod topic;
 pub mod value;

@@ -7,37 +7,40 @@ use crate::config::broker::Values;
 use crate::config::key::ConfigError;
 use crate::config::value::Value;
 
-/// Pairs of keys of which the first must not be greater than the second.
-const ORDERED: &[(&str, &str)] = &[
-    ("group.consumer.min.heartbeat.interval.ms", "group.consumer.max.heartbeat.interval.ms"),
-    ("group.consumer.min.heartbeat.interval.ms", "group.consumer.heartbeat.interval.ms"),
+/// The first key's value must be at least the second's.
+const AT_LEAST: &[(&str, &str)] = &[
+    ("group.consumer.max.heartbeat.interval.ms", "group.consumer.min.heartbeat.interval.ms"),
+    ("group.consumer.heartbeat.interval.ms", "group.consumer.min.heartbeat.interval.ms"),
+    ("group.consumer.max.session.timeout.ms", "group.consumer.min.session.timeout.ms"),
+    ("group.consumer.session.timeout.ms", "group.consumer.min.session.timeout.ms"),
+    ("group.consumer.max.assignment.interval.ms", "group.consumer.min.assignment.interval.ms"),
+    ("group.consumer.assignment.interval.ms", "group.consumer.min.assignment.interval.ms"),
+];
+
+/// The first key's value must be at most the second's.
+const AT_MOST: &[(&str, &str)] = &[
     ("group.consumer.heartbeat.interval.ms", "group.consumer.max.heartbeat.interval.ms"),
-    ("group.consumer.min.session.timeout.ms", "group.consumer.max.session.timeout.ms"),
-    ("group.consumer.min.session.timeout.ms", "group.consumer.session.timeout.ms"),
     ("group.consumer.session.timeout.ms", "group.consumer.max.session.timeout.ms"),
-    ("group.consumer.min.assignment.interval.ms", "group.consumer.max.assignment.interval.ms"),
-    ("group.consumer.min.assignment.interval.ms", "group.consumer.assignment.interval.ms"),
     ("group.consumer.assignment.interval.ms", "group.consumer.max.assignment.interval.ms"),
 ];
 
 /// Every rule that gives no value.
 pub(crate) fn check(values: &Values) -> Result<(), ConfigError> {
-    for (less, more) in ORDERED {
-        let (low, high): (i64, i64) = (values.typed(less)?, values.typed(more)?);
-        if low > high {
-            let sentence = format!("{less} ({low}) must be less than or equal to {more} ({high})");
-            return Err(ConfigError::Conflict(sentence));
+    let compare = |(key, other): (&str, &str), relation: &str, holds: fn(i64, i64) -> bool| {
+        let (value, bound): (i64, i64) = (values.typed(key)?, values.typed(other)?);
+        if holds(value, bound) {
+            return Ok(());
         }
+        Err(ConfigError::invalid(key, value, format!("{key} must be {relation} {other} ({bound})")))
+    };
+    for pair in AT_LEAST {
+        compare(*pair, "greater than or equal to", |value, bound| value >= bound)?;
     }
-    let heartbeat: i64 = values.typed("group.consumer.heartbeat.interval.ms")?;
-    let session: i64 = values.typed("group.consumer.session.timeout.ms")?;
-    if heartbeat >= session {
-        let sentence = format!(
-            "group.consumer.heartbeat.interval.ms ({heartbeat}) must be less than group.consumer.session.timeout.ms \
-             ({session})"
-        );
-        return Err(ConfigError::Conflict(sentence));
+    for pair in AT_MOST {
+        compare(*pair, "less than or equal to", |value, bound| value <= bound)?;
     }
+    let beats = ("group.consumer.heartbeat.interval.ms", "group.consumer.session.timeout.ms");
+    compare(beats, "less than", |value, bound| value < bound)?;
     check_times(values)?;
     check_memory(values)?;
     check_roles(values)?;

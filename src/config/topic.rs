@@ -168,7 +168,16 @@ impl TopicConfig {
     fn override_with(&mut self, name: &str, text: &str) -> Result<(), ConfigError> {
         let key =
             find(name).ok_or_else(|| ConfigError::Conflict(format!("Unknown topic config name: {name}")))?;
-        self.set(key.name, key.parse(text)?);
+        let value = key.parse(text).map_err(|error| match error {
+            // What a Kafka broker without remote storage says; tools know the sentence.
+            ConfigError::Refused { .. } if name == "remote.storage.enable" => ConfigError::Conflict(
+                "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote \
+                 log storage."
+                    .to_owned(),
+            ),
+            ConfigError::Refused { .. } | ConfigError::Invalid { .. } | ConfigError::Conflict(_) => error,
+        })?;
+        self.set(key.name, value);
         Ok(())
     }
 

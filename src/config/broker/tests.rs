@@ -163,7 +163,7 @@ fn what_this_build_cannot_do_is_refused_by_name() {
 fn values_that_do_not_fit_each_other_are_refused() {
     refused(
         &[("group.consumer.heartbeat.interval.ms", "1")],
-        "group.consumer.min.heartbeat.interval.ms (5000)",
+        "must be greater than or equal to group.consumer.min.heartbeat.interval.ms (5000)",
     );
     refused(&[("queued.max.request.bytes", "5")], "queued.max.request.bytes must be larger or equal");
     refused(&[("max.connections.per.ip", "0")], "max.connections.per.ip can be set to zero only if");

@@ -67,9 +67,9 @@ pub static KEYS: &[Key] = keys! {
         "Bytes of rolled segments that stay local before they are copied to the remote store.";
     "remote.copy.lag.ms" => Long, "0", AtLeast(-1), ClusterWide, NoEffect(TIERED_OFF),
         "Time a rolled segment stays local before it is copied to the remote store.";
-    "remote.log.copy.disable" => Boolean, "false", Any, ClusterWide, Refused(TIERED),
+    "remote.log.copy.disable" => Boolean, "false", Any, ClusterWide, NoEffect(TIERED_OFF),
         "Whether a tiered topic stops copying segments to the remote store.";
-    "remote.log.delete.on.disable" => Boolean, "false", Any, ClusterWide, Refused(TIERED),
+    "remote.log.delete.on.disable" => Boolean, "false", Any, ClusterWide, NoEffect(TIERED_OFF),
         "Whether turning tiered storage off for the topic removes what the remote store holds.";
     "remote.storage.enable" => Boolean, "false", Any, ClusterWide, Refused(TIERED),
         "Whether the topic's old segments move to a remote store.";

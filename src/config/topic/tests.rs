@@ -112,11 +112,9 @@ fn throttled_replicas_are_pairs_or_a_star() {
 }
 
 #[test]
-fn what_this_build_cannot_do_is_refused_by_name_unless_it_is_off() {
-    assert!(resolve(&[("remote.storage.enable", "false")]).is_ok());
-    let error = resolve(&[("remote.storage.enable", "true")]).expect_err("tiered storage is not built in");
-    assert!(
-        error.contains("remote.storage.enable") && error.contains("not supported by this build"),
-        "{error}"
-    );
+fn tiered_storage_is_refused_in_kafkas_words_unless_it_is_off() {
+    assert!(resolve(&[("remote.storage.enable", "false"), ("local.retention.ms", "5")]).is_ok());
+    let sentence = "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote \
+                    log storage.";
+    refused(&[("remote.storage.enable", "true")], sentence);
 }
