@@ -67,8 +67,8 @@ class Broker:
         return cls._create(home, "klamm", port, command, [0])
 
     @classmethod
-    def official(cls, home, cache, overrides):
-        """Prepare an Apache Kafka broker with a freshly formatted data directory."""
+    def official(cls, home, cache, overrides, jvm=None):
+        """Prepare an Apache Kafka broker with a freshly formatted data directory; `jvm` replaces the quick-start options."""
         home = pathlib.Path(home)
         port, controller_port = free_port(), free_port()
         home.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ class Broker:
         text = text.replace("@DATA@", str(home / "data"))
         text += "".join(f"{key}={value}\n" for key, value in overrides.items())
         properties.write_text(text)
-        command = _java(cache) + ["kafka.Kafka", str(properties)]
+        command = _java(cache, jvm or JVM) + ["kafka.Kafka", str(properties)]
         broker = cls._create(home, "official", port, command, [0, JVM_SIGTERM])
         _format(cache, properties, home / "data")
         return broker
@@ -177,11 +177,11 @@ class Broker:
             time.sleep(POLL_SECONDS)
 
 
-def _java(cache):
+def _java(cache, jvm=JVM):
     version = versions.load()["kafka.broker"]
     classpath = subprocess.run([PEER / "classpath", version], check=True, capture_output=True, text=True).stdout.strip()
     logging = f"-Dlog4j2.configurationFile={PEER}/log4j2-broker.properties"
-    return ["java", *JVM, logging, "-cp", classpath]
+    return ["java", *jvm, logging, "-cp", classpath]
 
 
 def _format(cache, properties, data):

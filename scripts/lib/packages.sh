@@ -6,7 +6,9 @@
 # shellcheck disable=SC2034  # read by scripts/setup
 BUILD_PACKAGES=(build-essential cmake libclang-dev)
 # shellcheck disable=SC2034
-TEST_PACKAGES=(openjdk-17-jdk-headless maven kcat python3-venv nodejs npm golang wamerican)
+PEER_PACKAGES=(openjdk-17-jdk-headless maven)
+# shellcheck disable=SC2034
+TEST_PACKAGES=(kcat python3-venv nodejs npm golang wamerican)
 
 # present PACKAGE: whether what the package provides is on this machine.
 present() {
