@@ -1,0 +1,85 @@
+//! The requests around a run: create a topic and wait until it serves, find a partition's end, get a producer id.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, ensure};
+
+use crate::batch::Producer;
+use crate::wire::{Connection, Request};
+
+const LIST_OFFSETS: i16 = 2;
+const CREATE_TOPICS: i16 = 19;
+const INIT_PRODUCER_ID: i16 = 22;
+const TIMEOUT_MS: i32 = 30_000;
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(20);
+const LATEST_TIMESTAMP: i64 = -1;
+
+/// Creates the topic and returns when every partition answers as its leader.
+pub fn create(address: &str, topic: &str, partition_count: i32) -> anyhow::Result<()> {
+    let mut connection = Connection::open(address)?;
+    let mut request = Request::new(CREATE_TOPICS, 4, false);
+    request.i32(1).string(topic).i32(partition_count).i16(1);
+    request.i32(0).i32(0); // assignments, configs
+    request.i32(TIMEOUT_MS).i8(0);
+    let mut answer = connection.call(&request.finish())?;
+    answer.i32()?; // throttle time
+    ensure!(answer.i32()? == 1, "CreateTopics answered another number of topics than one");
+    answer.string()?;
+    let error_code = answer.i16()?;
+    ensure!(error_code == 0, "create topic {topic}: error code {error_code}");
+    for partition in 0..partition_count {
+        retry(|| try_end_offset(&mut connection, topic, partition))?;
+    }
+    Ok(())
+}
+
+/// The offset behind the last record of a partition.
+pub fn end_offset(connection: &mut Connection, topic: &str, partition: i32) -> anyhow::Result<i64> {
+    retry(|| try_end_offset(connection, topic, partition))
+}
+
+fn try_end_offset(
+    connection: &mut Connection,
+    topic: &str,
+    partition: i32,
+) -> anyhow::Result<Result<i64, i16>> {
+    let mut request = Request::new(LIST_OFFSETS, 1, false);
+    request.i32(-1).i32(1).string(topic).i32(1).i32(partition).i64(LATEST_TIMESTAMP);
+    let mut answer = connection.call(&request.finish())?;
+    ensure!(answer.i32()? == 1, "ListOffsets answered another number of topics than one");
+    answer.string()?;
+    ensure!(answer.i32()? == 1, "ListOffsets answered another number of partitions than one");
+    answer.i32()?;
+    let error_code = answer.i16()?;
+    answer.i64()?; // timestamp
+    let offset = answer.i64()?;
+    Ok(if error_code == 0 { Ok(offset) } else { Err(error_code) })
+}
+
+pub fn init_producer_id(connection: &mut Connection) -> anyhow::Result<Producer> {
+    let mut request = Request::new(INIT_PRODUCER_ID, 1, false);
+    request.i16(-1).i32(TIMEOUT_MS); // no transactional id
+    let request = request.finish();
+    retry(|| {
+        let mut answer = connection.call(&request)?;
+        answer.i32()?; // throttle time
+        let error_code = answer.i16()?;
+        let producer = Producer { id: answer.i64()?, epoch: answer.i16()? };
+        Ok(if error_code == 0 { Ok(producer) } else { Err(error_code) })
+    })
+}
+
+/// Repeats a request while the broker answers an error code: Apache Kafka names leaders before they lead, and
+/// its first producer id waits for a block of them.
+fn retry<T>(mut request: impl FnMut() -> anyhow::Result<Result<T, i16>>) -> anyhow::Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match request()? {
+            Ok(value) => return Ok(value),
+            Err(error_code) if Instant::now() > deadline => bail!("error code {error_code} for 30 seconds"),
+            Err(_) => sleep(PAUSE),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Record batches v2: one is built ahead of the run, then only its sequence is patched.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::ensure;
+
+/// The header of a batch, up to its first record.
+pub const HEADER_SIZE_BYTES: usize = 61;
+const LENGTH_AT: usize = 8;
+const LENGTH_END: usize = 12;
+const MAGIC_AT: usize = 16;
+const CRC_AT: usize = 17;
+const ATTRIBUTES_AT: usize = 21;
+const SEQUENCE_AT: usize = 53;
+const COUNT_AT: usize = 57;
+const NO_PRODUCER_ID: i64 = -1;
+const NO_PRODUCER_EPOCH: i16 = -1;
+const NO_SEQUENCE: i32 = -1;
+
+/// The producer id and epoch of InitProducerId.
+#[derive(Clone, Copy)]
+pub struct Producer {
+    pub id: i64,
+    pub epoch: i16,
+}
+
+/// Builds an uncompressed batch of records without keys, all written at this moment.
+pub fn build(record_count: usize, value_size_bytes: usize, producer: Option<Producer>) -> Vec<u8> {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
+    let timestamp = since_1970.as_millis() as i64;
+    let Producer { id, epoch } =
+        producer.unwrap_or(Producer { id: NO_PRODUCER_ID, epoch: NO_PRODUCER_EPOCH });
+    let sequence = if producer.is_some() { 0 } else { NO_SEQUENCE };
+
+    let mut batch = vec![0; MAGIC_AT];
+    batch.push(2);
+    batch.extend_from_slice(&[0; 4]); // CRC
+    batch.extend_from_slice(&0_i16.to_be_bytes()); // attributes: no compression, CreateTime
+    batch.extend_from_slice(&(record_count as i32 - 1).to_be_bytes());
+    batch.extend_from_slice(&timestamp.to_be_bytes());
+    batch.extend_from_slice(&timestamp.to_be_bytes());
+    batch.extend_from_slice(&id.to_be_bytes());
+    batch.extend_from_slice(&epoch.to_be_bytes());
+    batch.extend_from_slice(&sequence.to_be_bytes());
+    batch.extend_from_slice(&(record_count as i32).to_be_bytes());
+    assert!(batch.len() == HEADER_SIZE_BYTES, "a batch header has 61 bytes");
+    let mut noise = Noise { state: 0x9e37_79b9_7f4a_7c15 };
+    for offset_delta in 0..record_count {
+        append_record(&mut batch, offset_delta as i64, value_size_bytes, &mut noise);
+    }
+    let length = (batch.len() - LENGTH_END) as i32;
+    batch[LENGTH_AT..LENGTH_END].copy_from_slice(&length.to_be_bytes());
+    seal(&mut batch);
+    batch
+}
+
+pub fn set_sequence(batch: &mut [u8], sequence: i32) {
+    batch[SEQUENCE_AT..COUNT_AT].copy_from_slice(&sequence.to_be_bytes());
+    seal(batch);
+}
+
+fn seal(batch: &mut [u8]) {
+    let crc = crc32c::crc32c(&batch[ATTRIBUTES_AT..]);
+    batch[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
+}
+
+fn append_record(batch: &mut Vec<u8>, offset_delta: i64, value_size_bytes: usize, noise: &mut Noise) {
+    let mut record = vec![0]; // attributes
+    append_varint(&mut record, 0); // timestamp delta
+    append_varint(&mut record, offset_delta);
+    append_varint(&mut record, -1); // no key
+    append_varint(&mut record, value_size_bytes as i64);
+    record.extend((0..value_size_bytes).map(|_| noise.next()));
+    append_varint(&mut record, 0); // headers
+    append_varint(batch, record.len() as i64);
+    batch.extend_from_slice(&record);
+}
+
+fn append_varint(out: &mut Vec<u8>, value: i64) {
+    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
+    while rest >= 0x80 {
+        out.push((rest & 0x7f) as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+}
+
+/// Bytes that do not compress (xorshift), the same in every run.
+struct Noise {
+    state: u64,
+}
+
+impl Noise {
+    fn next(&mut self) -> u8 {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.state as u8
+    }
+}
+
+/// What a reader checks of a batch it consumed.
+pub struct Summary {
+    pub base_offset: i64,
+    pub record_count: i32,
+}
+
+/// Takes the next whole batch off `records`; None when only a cut-off one is left (KIP-74 allows that).
+pub fn next<'a>(records: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = records.get(LENGTH_AT..LENGTH_END)?;
+    let length = u32::from_be_bytes(length.try_into().expect("the range has four bytes")) as usize;
+    let (batch, rest) = records.split_at_checked(LENGTH_END + length)?;
+    *records = rest;
+    Some(batch)
+}
+
+pub fn inspect(batch: &[u8], check_crc: bool) -> anyhow::Result<Summary> {
+    ensure!(batch.len() >= HEADER_SIZE_BYTES && batch[MAGIC_AT] == 2, "what was consumed is no batch v2");
+    let field =
+        |at: usize| i32::from_be_bytes(batch[at..at + 4].try_into().expect("the range has four bytes"));
+    if check_crc {
+        ensure!(
+            crc32c::crc32c(&batch[ATTRIBUTES_AT..]) == field(CRC_AT) as u32,
+            "a consumed batch has a wrong CRC"
+        );
+    }
+    let base_offset = i64::from_be_bytes(batch[..LENGTH_AT].try_into().expect("the range has eight bytes"));
+    Ok(Summary { base_offset, record_count: field(COUNT_AT) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_built_batch_passes_inspection_and_a_flipped_bit_does_not() {
+        let mut built = build(3, 100, None);
+        let summary = inspect(&built, true).unwrap();
+        assert_eq!((summary.base_offset, summary.record_count), (0, 3));
+        let last = built.len() - 1;
+        built[last] ^= 1;
+        assert!(inspect(&built, true).is_err());
+        assert!(inspect(&built, false).is_ok());
+    }
+
+    #[test]
+    fn a_new_sequence_is_sealed_again() {
+        let mut built = build(1, 100, Some(Producer { id: 7, epoch: 0 }));
+        let first = built.clone();
+        set_sequence(&mut built, 63);
+        assert_ne!(built[CRC_AT..ATTRIBUTES_AT], first[CRC_AT..ATTRIBUTES_AT]);
+        assert!(inspect(&built, true).is_ok());
+    }
+
+    #[test]
+    fn batches_are_taken_until_one_is_cut_off() {
+        let built = build(2, 10, None);
+        let both = [built.clone(), built.clone()].concat();
+        let mut rest = &both[..both.len() - 1];
+        assert_eq!(next(&mut rest), Some(built.as_slice()));
+        assert_eq!(next(&mut rest), None);
+    }
+}

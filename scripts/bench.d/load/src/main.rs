@@ -1,0 +1,61 @@
+//! The load generator of `scripts/bench`: speaks the Kafka protocol over raw sockets to one broker.
+//!
+//! It must cost little CPU, because it shares the machine with the broker it measures: requests are encoded once
+//! and patched, answers are only looked at for errors, offsets and counts, and nothing is allocated per request.
+//! It measures nothing of the broker itself; each command prints one JSON object about what it did.
+//!
+//!     klamm-load create  --address HOST:PORT --topic NAME --partitions N
+//!     klamm-load produce --address HOST:PORT --topic NAME --connections N --in-flight N --requests N
+//!                        --records N --value-bytes N --idempotent true|false
+//!     klamm-load consume --address HOST:PORT --topic NAME --partitions N --check-crc true|false
+//!
+//! `produce` gives connection i the partition i, so a topic needs as many partitions as there are connections.
+//! `consume` reads every partition from offset 0 to its end and fails unless the offsets have no gap.
+
+#![deny(unsafe_code)]
+
+mod admin;
+mod batch;
+mod consume;
+mod options;
+mod produce;
+mod wire;
+
+use anyhow::{Context, bail};
+use options::Options;
+
+fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().context("no command; known: create, produce, consume")?;
+    let options = Options::parse(arguments)?;
+    match command.as_str() {
+        "create" => {
+            admin::create(&options.text("address")?, &options.text("topic")?, options.value("partitions")?)
+        }
+        "produce" => {
+            let load = produce::Load {
+                address: options.text("address")?,
+                topic: options.text("topic")?,
+                connection_count: options.value("connections")?,
+                in_flight_limit: options.value("in-flight")?,
+                request_count: options.value("requests")?,
+                record_count: options.value("records")?,
+                value_size_bytes: options.value("value-bytes")?,
+                idempotent: options.value("idempotent")?,
+            };
+            println!("{}", produce::run(load)?);
+            Ok(())
+        }
+        "consume" => {
+            let done = consume::run(&consume::Load {
+                address: options.text("address")?,
+                topic: options.text("topic")?,
+                partition_count: options.value("partitions")?,
+                check_crc: options.value("check-crc")?,
+            })?;
+            println!("{done}");
+            Ok(())
+        }
+        other => bail!("unknown command {other}; known: create, produce, consume"),
+    }
+}
