@@ -14,7 +14,7 @@ TIERS = ["smoke", "core", "full"]
 # How each tool a suite may need is got; a missing one is a failure that says this.
 INSTALL = {
     "cargo": "https://rustup.rs",
-    "go": "apt-get install golang-go (1.24 or newer), or https://go.dev/dl",
+    "go": "https://go.dev/dl (1.21 or newer fetches the toolchain a module asks for)",
     "java": "apt-get install openjdk-17-jdk-headless",
     "javac": "apt-get install openjdk-17-jdk-headless",
     "kcat": "apt-get install kcat",
