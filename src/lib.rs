@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 pub mod config;
+pub mod controller;
 pub mod env;
 #[cfg(test)]
 mod fuzz;

@@ -1,0 +1,143 @@
+//! What the controller can be asked for, and what it answers. Pure values.
+
+use crate::controller::configs::ConfigRules;
+use crate::controller::image::{ConfigMap, ConfigResource};
+use crate::controller::placement::Randomness;
+use crate::controller::records::{Endpoint, MetadataRecord, SupportedFeature};
+use crate::protocol::errors::ApiError;
+use crate::protocol::ids::{BrokerId, Offset, ProducerId, TopicId, Uuid};
+
+/// A change that somebody asks for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    RegisterBroker(RegisterBroker),
+    CreateTopics { topics: Vec<CreateTopic>, validate_only: bool },
+    DeleteTopics { topics: Vec<TopicReference> },
+    CreatePartitions { topics: Vec<CreatePartitions>, validate_only: bool },
+    IncrementalAlterConfigs { resources: Vec<ConfigAlteration>, validate_only: bool },
+    AlterConfigs { resources: Vec<ConfigReplacement>, validate_only: bool },
+    AllocateProducerIds { broker_id: BrokerId, broker_epoch: Offset },
+    UpdateFeatures { updates: Vec<FeatureUpdate>, validate_only: bool },
+}
+
+/// A broker says that it runs.
+#[derive(Clone, Debug)]
+pub struct RegisterBroker {
+    pub broker_id: BrokerId,
+    pub cluster_id: String,
+    /// New at each start of the process.
+    pub incarnation_id: Uuid,
+    pub endpoints: Vec<Endpoint>,
+    pub features: Vec<SupportedFeature>,
+    pub rack: Option<String>,
+    pub directories: Vec<Uuid>,
+    /// A broker that holds the controller itself is caught up when it registers, and needs no heartbeat to be
+    /// unfenced.
+    pub fenced: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct CreateTopic {
+    pub name: String,
+    pub partitioning: Partitioning,
+    /// A null value is refused, as Kafka does.
+    pub configs: Vec<(String, Option<String>)>,
+}
+
+/// How many partitions a new topic gets, and where.
+#[derive(Clone, Debug)]
+pub enum Partitioning {
+    /// -1 takes the default of the cluster.
+    Counts { partition_count: i32, replication_factor: i16 },
+    /// `counts` is what the request named besides, which has to be -1 and -1.
+    Manual { assignments: Vec<(i32, Vec<BrokerId>)>, counts: (i32, i16) },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TopicReference {
+    Name(String),
+    Id(TopicId),
+}
+
+#[derive(Clone, Debug)]
+pub struct CreatePartitions {
+    pub name: String,
+    /// Count of partitions after the change.
+    pub count: i32,
+    /// Replicas of each new partition, when the client chooses.
+    pub assignments: Option<Vec<Vec<BrokerId>>>,
+}
+
+/// Changes to some keys of one resource (KIP-339).
+#[derive(Clone, Debug)]
+pub struct ConfigAlteration {
+    pub resource: ConfigResource,
+    pub operations: Vec<(String, AlterOperation)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlterOperation {
+    Set(String),
+    Delete,
+    Append(String),
+    Subtract(String),
+}
+
+/// All values that one resource shall have; others are deleted.
+#[derive(Clone, Debug)]
+pub struct ConfigReplacement {
+    pub resource: ConfigResource,
+    pub values: ConfigMap,
+}
+
+#[derive(Clone, Debug)]
+pub struct FeatureUpdate {
+    pub name: String,
+    pub level: i16,
+    /// May the level go down?
+    pub allow_downgrade: bool,
+}
+
+/// What the client gets; per item in the order of the command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    RegisterBroker {
+        broker_epoch: Offset,
+    },
+    CreateTopics(Vec<(String, Result<CreatedTopic, ApiError>)>),
+    /// Name and id as far as they are known.
+    DeleteTopics(Vec<(Option<String>, TopicId, Result<(), ApiError>)>),
+    CreatePartitions(Vec<(String, Result<(), ApiError>)>),
+    AlterConfigs(Vec<(ConfigResource, Result<(), ApiError>)>),
+    AllocateProducerIds {
+        first: ProducerId,
+        count: i32,
+    },
+    UpdateFeatures(Vec<(String, Result<(), ApiError>)>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreatedTopic {
+    pub id: TopicId,
+    pub partition_count: i32,
+    pub replication_factor: i16,
+    /// What the request set; the handler describes the effective configuration from it.
+    pub overrides: ConfigMap,
+}
+
+/// A decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub records: Vec<MetadataRecord>,
+    pub answer: Answer,
+}
+
+/// What a decision needs besides the image and the command.
+pub struct Inputs<'a> {
+    /// Offset that the records will probably get; at least it is above that of every record before.
+    pub next_offset: Offset,
+    pub randomness: Randomness,
+    pub configs: &'a dyn ConfigRules,
+    pub default_partition_count: i32,
+    pub default_replication_factor: i16,
+}

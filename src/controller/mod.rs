@@ -1,0 +1,71 @@
+//! The controller's rules: the state of the cluster ([`image`]), the records that change it ([`records`]),
+//! and the commands whose decisions produce records ([`decide`]).
+//!
+//! Pure: no async, no IO, no clock, no randomness. [`decide`] reads an image and writes nothing; only
+//! [`ClusterImage::replay`] changes state. The shell in `raft` proposes what was decided, and gives
+//! answers out once it is applied. Kafka's classes: `QuorumController`, `ReplicationControlManager`,
+//! `ConfigurationControlManager`, `ClusterControlManager`, `ProducerIdControlManager`, `FeatureControlManager`.
+
+mod brokers;
+mod codec;
+mod command;
+mod configs;
+mod features;
+mod image;
+mod partitions;
+mod placement;
+mod producer_ids;
+mod records;
+mod snapshot;
+pub mod topic_names;
+mod topics;
+
+pub use codec::{Malformed, Reader, Write};
+pub use command::{
+    AlterOperation, Answer, Command, ConfigAlteration, ConfigReplacement, CreatePartitions, CreateTopic,
+    CreatedTopic, FeatureUpdate, Inputs, Outcome, Partitioning, RegisterBroker, TopicReference,
+};
+pub use configs::ConfigRules;
+pub use image::{
+    BrokerImage, ClusterImage, ConfigMap, ConfigResource, PartitionImage, ResourceKind, TopicImage,
+};
+pub use placement::Randomness;
+pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
+pub use records::{
+    BrokerRegistrationChangeRecord, ConfigRecord, Endpoint, FeatureLevelRecord, MetadataRecord,
+    PartitionChangeRecord, PartitionRecord, ProducerIdsRecord, RegisterBrokerRecord, RemoveTopicRecord,
+    SupportedFeature, TopicRecord, UnregisterBrokerRecord,
+};
+pub use snapshot::snapshot_records;
+
+use crate::protocol::errors::ApiError;
+
+/// What a command comes to on `image`: records to write and the answer to give once they are applied, or a
+/// refusal of the whole command. Writes nothing.
+pub fn decide(image: &ClusterImage, command: &Command, inputs: &mut Inputs<'_>) -> Result<Outcome, ApiError> {
+    match command {
+        Command::RegisterBroker(registration) => brokers::register(image, registration, inputs),
+        Command::CreateTopics { topics, validate_only } => {
+            topics::create(image, topics, *validate_only, inputs)
+        }
+        Command::DeleteTopics { topics } => topics::delete(image, topics),
+        Command::CreatePartitions { topics, validate_only } => {
+            partitions::create(image, topics, *validate_only, inputs)
+        }
+        Command::IncrementalAlterConfigs { resources, validate_only } => {
+            configs::alter(image, resources, *validate_only, inputs)
+        }
+        Command::AlterConfigs { resources, validate_only } => {
+            configs::replace(image, resources, *validate_only, inputs)
+        }
+        Command::AllocateProducerIds { broker_id, broker_epoch } => {
+            producer_ids::allocate(image, *broker_id, *broker_epoch)
+        }
+        Command::UpdateFeatures { updates, validate_only } => {
+            features::update(image, updates, *validate_only)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
