@@ -14,6 +14,8 @@ use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::budget::Charge;
+use super::buffers::BASE_SIZE_BYTES;
 use super::receive::Receive;
 use super::replies::{Begun, Replies};
 use super::send::{Outbox, Sent};
@@ -49,6 +51,8 @@ pub struct Connection<S: Service> {
     receive: Receive,
     replies: Replies,
     outbox: Outbox,
+    /// What the connection holds while it waits.
+    charge: Charge,
     /// Nothing more is read or handled; the connection ends for this reason when all is sent.
     ending: Option<Ended>,
     /// While requests are not handled: bytes wait in the socket, so that watching it tells nothing.
@@ -74,6 +78,7 @@ impl<S: Service> Connection<S> {
         activity: Rc<Activity>,
         session: S::Session,
     ) -> Connection<S> {
+        let charge = worker.budget.charge();
         Connection {
             stream,
             worker,
@@ -82,6 +87,7 @@ impl<S: Service> Connection<S> {
             receive: Receive::default(),
             replies: Replies::default(),
             outbox: Outbox::default(),
+            charge,
             ending: None,
             peer_has_sent: false,
             now_us: 0,
@@ -188,7 +194,7 @@ impl<S: Service> Connection<S> {
     /// Handles whole frames in order until there is none, a response parks the connection, responses
     /// have piled up, or the turn is over.
     fn handle_frames(&mut self, turn_ends_us: u64) {
-        self.peer_has_sent = false;
+        self.activity.completed_frame(self.now_us);
         self.outbox.provide(|| self.worker.pool.borrow_mut().take_output());
         while self.ending.is_none()
             && self.replies.accepts_more()
@@ -232,6 +238,13 @@ impl<S: Service> Connection<S> {
     }
 
     fn read(&mut self, context: &mut Context<'_>) -> Result<Step, Ended> {
+        let max_request_size_bytes = self.worker.limits.max_request_size_bytes;
+        if self.receive.begins_large(max_request_size_bytes) && self.charge.poll_room(context).is_pending() {
+            return self.watch_peer(context);
+        }
+        if self.receive.must_grow(max_request_size_bytes) && self.charge.is_exhausted() {
+            return Err(Ended::Refused("no memory for a request as large as this"));
+        }
         match self.poll_read(context) {
             Poll::Pending => Ok(Step::Wait),
             Poll::Ready(Ok(0)) => {
@@ -240,6 +253,10 @@ impl<S: Service> Connection<S> {
             }
             Poll::Ready(Ok(size_bytes)) => {
                 self.receive.filled(size_bytes);
+                if self.receive.held_size_bytes() > BASE_SIZE_BYTES {
+                    self.charge.set(self.receive.held_size_bytes());
+                }
+                self.peer_has_sent = false;
                 self.now_us = self.worker.clock.uptime_us();
                 self.worker.metrics.bytes_in.add(size_bytes as u64);
                 self.activity.touch(self.now_us);
@@ -293,15 +310,19 @@ impl<S: Service> Connection<S> {
         if let Some(bytes) = self.outbox.take_unused() {
             pool.give_back_output(bytes);
         }
-        self.activity.set_state(
-            if !self.outbox.is_empty() || (!self.replies.is_empty() && !self.replies.is_parked()) {
-                ActivityState::Busy
-            } else if self.replies.is_parked() {
-                ActivityState::Parked
-            } else {
-                ActivityState::Idle
-            },
-        );
+        let responses_size_bytes = self.outbox.held_size_bytes() + self.replies.ready_size_bytes();
+        let held_size_bytes = self.receive.held_size_bytes() + responses_size_bytes;
+        self.charge.set(held_size_bytes);
+        let state = if self.replies.is_parked() && self.outbox.is_empty() {
+            ActivityState::Parked
+        } else if !self.replies.is_empty() || !self.outbox.is_empty() {
+            ActivityState::Busy
+        } else if self.charge.is_waiting() {
+            ActivityState::Starved
+        } else {
+            ActivityState::Idle
+        };
+        self.activity.settle(state, held_size_bytes);
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`Service`](crate::handlers::reply::Service), what comes back leaves in order. A connection stays on the
 //! worker it was given to and no request hops threads. Nothing ticks while no client talks.
 
+pub mod budget;
 pub mod buffers;
 pub mod connection;
 pub mod listener;

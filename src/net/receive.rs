@@ -79,6 +79,21 @@ impl Receive {
         }
     }
 
+    /// Whether the next read is the first of a frame that the base buffer cannot hold.
+    pub fn begins_large(&self, max_size_bytes: usize) -> bool {
+        self.held_size_bytes() <= BASE_SIZE_BYTES && self.is_large(max_size_bytes)
+    }
+
+    /// Whether the next read needs a larger buffer than the one that is held.
+    pub fn must_grow(&self, max_size_bytes: usize) -> bool {
+        self.waiting_size_bytes() == self.held_size_bytes() && self.is_large(max_size_bytes)
+    }
+
+    fn is_large(&self, max_size_bytes: usize) -> bool {
+        let claim = self.claimed_size_bytes(max_size_bytes).ok().flatten();
+        claim.is_some_and(|size_bytes| LENGTH_SIZE_BYTES + size_bytes > BASE_SIZE_BYTES)
+    }
+
     /// Takes the next whole frame out, without its length. The bytes stay where they are until the next
     /// read, for the handler to parse and patch.
     pub fn take_frame(&mut self, max_size_bytes: usize) -> Result<Option<&mut [u8]>, BadFrame> {

@@ -48,6 +48,11 @@ impl Replies {
         !self.parked && self.waiting_count < MAX_WAITING && self.ready_size_bytes < MAX_READY_SIZE_BYTES
     }
 
+    /// Memory of the responses that are ready.
+    pub fn ready_size_bytes(&self) -> usize {
+        self.ready_size_bytes
+    }
+
     /// Whether the connection waits for a long poll or the like.
     pub fn is_parked(&self) -> bool {
         self.parked

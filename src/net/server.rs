@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::error;
 
+use super::budget::ByteBudget;
 use super::listener::{
     self, Accepted, BoundSocket, ConnectionCounts, ConnectionQuotas, ListenerOptions, SocketOptions,
     WorkerQueue,
@@ -35,12 +36,15 @@ pub struct ServerOptions {
     pub worker_count: usize,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
+    /// Memory of all requests and responses that wait.
+    pub budget: Arc<ByteBudget>,
 }
 
 /// What a worker's service is made from.
 pub struct WorkerContext {
     pub index: usize,
     pub metrics: Arc<WorkerMetrics>,
+    pub budget: Arc<ByteBudget>,
 }
 
 /// Sockets that are bound and listen; connections wait in their backlogs.
@@ -109,7 +113,11 @@ impl BoundServer {
         let mut workers = Vec::new();
         for (index, incoming) in receivers.into_iter().enumerate() {
             let plan = WorkerPlan {
-                context: WorkerContext { index, metrics: options.metrics.add_worker() },
+                context: WorkerContext {
+                    index,
+                    metrics: options.metrics.add_worker(),
+                    budget: options.budget.clone(),
+                },
                 clock: options.clock.clone(),
                 limits: options.connections,
                 // The first worker also accepts.
@@ -152,9 +160,9 @@ impl WorkerPlan {
             Err(error) => return error!(%error, "cannot start the runtime of a worker"),
         };
         runtime.block_on(async {
-            let metrics = self.context.metrics.clone();
+            let (metrics, budget) = (self.context.metrics.clone(), self.context.budget.clone());
             let service = make_service(self.context);
-            let worker = Rc::new(WorkerShared::new(service, self.clock, metrics, self.limits));
+            let worker = Rc::new(WorkerShared::new(service, self.clock, metrics, self.limits, budget));
             let accepting = self.acceptors.map(Acceptors::spawn).unwrap_or_default();
             worker::serve(worker, accepting, self.incoming, self.stop).await;
         });

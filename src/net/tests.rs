@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::budget::{ByteBudget, DEFAULT_LIMIT_SIZE_BYTES};
 use super::listener::{ConnectionQuotas, ListenerOptions, SocketOptions};
 use super::server::{BoundServer, Server, ServerOptions, WorkerContext};
-use super::worker::ConnectionLimits;
+use super::worker::{ConnectionLimits, DEFAULT_MAX_STALL_MS};
 use crate::env::clock::Clock;
 use crate::handlers::reply::{Handled, Output, Peer, Service};
 use crate::telemetry::metrics::Metrics;
@@ -96,6 +97,8 @@ fn frame(payload: &[u8]) -> Vec<u8> {
 /// A running server and what its service tells.
 struct Harness {
     server: Server,
+    budget: Arc<ByteBudget>,
+    metrics: Arc<Metrics>,
     dropped: mpsc::Receiver<&'static str>,
 }
 
@@ -113,10 +116,15 @@ fn options() -> ServerOptions {
             max_connections_per_ip: usize::MAX,
             per_ip_overrides: Default::default(),
         },
-        connections: ConnectionLimits { max_request_size_bytes: 100 << 20, max_idle_ms: Some(600_000) },
+        connections: ConnectionLimits {
+            max_request_size_bytes: 100 << 20,
+            max_idle_ms: Some(600_000),
+            max_stall_ms: DEFAULT_MAX_STALL_MS,
+        },
         worker_count: 1,
         clock: Clock::system(),
         metrics: Arc::new(Metrics::default()),
+        budget: ByteBudget::new(DEFAULT_LIMIT_SIZE_BYTES),
     }
 }
 
@@ -127,12 +135,13 @@ impl Harness {
 
     fn start_with(options: ServerOptions) -> Harness {
         let (sender, dropped) = mpsc::channel();
+        let (budget, metrics) = (options.budget.clone(), options.metrics.clone());
         let make_service = move |_context: WorkerContext| TestService {
             waiting: RefCell::default(),
             dropped: sender.clone(),
         };
         let server = BoundServer::bind(options).expect("bind").start(make_service).expect("start");
-        Harness { server, dropped }
+        Harness { server, budget, metrics, dropped }
     }
 
     fn address(&self) -> SocketAddr {
@@ -322,4 +331,92 @@ fn a_port_in_use_is_refused_with_its_address() {
     let error = BoundServer::bind(second).map(|_| ()).expect_err("the port is taken");
     let text = format!("{error:#}");
     assert!(text.contains(&harness.address().to_string()) && text.contains("in use"), "{text}");
+}
+
+#[test]
+fn half_sent_frames_hold_only_what_was_sent() {
+    const CLIENTS: usize = 2_000;
+    const SENT: usize = 100;
+    let harness = Harness::start();
+    let half = [&i32::to_be_bytes(1 << 20)[..], &[ECHO; SENT - 4]].concat();
+    let mut slow = Vec::new();
+    let mut healthy = harness.connect();
+    let mut healthy_size_bytes = 0;
+    for _ in 0..CLIENTS {
+        let mut stream = harness.connect();
+        stream.write_all(&half).expect("write");
+        slow.push(stream);
+        assert_eq!(exchange(&mut healthy, &[ECHO]), [ECHO]);
+        healthy_size_bytes += 5;
+    }
+    while harness.metrics.bytes_in() < (CLIENTS * SENT + healthy_size_bytes) as u64 {
+        exchange(&mut healthy, &[ECHO]);
+        healthy_size_bytes += 5;
+    }
+    exchange(&mut healthy, &[ECHO]);
+    assert_eq!(harness.budget.held_size_bytes(), CLIENTS * SENT);
+    drop(slow);
+    for _ in 0..CLIENTS {
+        harness.next_dropped();
+    }
+    exchange(&mut healthy, &[ECHO]);
+    assert_eq!(harness.budget.held_size_bytes(), 0);
+}
+
+#[test]
+fn a_client_that_holds_memory_others_wait_for_is_ended_when_it_stalls() {
+    let mut options = options();
+    options.budget = ByteBudget::new(500_000);
+    options.connections.max_stall_ms = 100;
+    let harness = Harness::start_with(options);
+    let mut stalling = harness.connect();
+    stalling.write_all(&frame(&[ECHO; 900_000])[..600_000]).expect("write");
+    let mut healthy = harness.connect();
+    while harness.budget.held_size_bytes() < 500_000 {
+        exchange(&mut healthy, &[ECHO]);
+    }
+    let large = vec![ECHO; 900_000];
+    let (mut writer, bytes) = (healthy.try_clone().expect("clone"), frame(&large));
+    let writing = std::thread::spawn(move || writer.write_all(&bytes).expect("write"));
+    assert!(read_frame(&mut healthy) == large);
+    writing.join().expect("written");
+    expect_closed(&mut stalling);
+}
+
+#[test]
+fn a_connection_beyond_max_connections_waits_for_one_to_end() {
+    let mut options = options();
+    options.quotas.max_connections = 1;
+    let harness = Harness::start_with(options);
+    let mut first = harness.connect();
+    exchange(&mut first, &[ECHO]);
+    let mut second = harness.connect();
+    second.write_all(&frame(&[ECHO, 2])).expect("write");
+    exchange(&mut first, &[ECHO]);
+    second.set_nonblocking(true).expect("nonblocking");
+    assert_eq!(second.peek(&mut [0; 1]).expect_err("not served").kind(), ErrorKind::WouldBlock);
+    second.set_nonblocking(false).expect("blocking");
+    drop(first);
+    assert_eq!(read_frame(&mut second), [ECHO, 2]);
+}
+
+#[test]
+fn a_connection_beyond_the_limit_of_its_address_is_closed() {
+    let mut options = options();
+    options.quotas.per_ip_overrides.insert("127.0.0.1".parse().expect("an address"), 1);
+    let harness = Harness::start_with(options);
+    let mut first = harness.connect();
+    exchange(&mut first, &[ECHO]);
+    expect_closed(&mut harness.connect());
+    exchange(&mut first, &[ECHO]);
+}
+
+#[test]
+fn a_connection_that_idles_too_long_is_closed() {
+    let mut options = options();
+    options.connections.max_idle_ms = Some(50);
+    let harness = Harness::start_with(options);
+    let mut stream = harness.connect();
+    exchange(&mut stream, &[ECHO]);
+    expect_closed(&mut stream);
 }

@@ -15,6 +15,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use super::budget::ByteBudget;
 use super::buffers::BufferPool;
 use super::connection::Connection;
 use super::listener::Accepted;
@@ -24,6 +25,9 @@ use crate::telemetry::metrics::WorkerMetrics;
 
 /// Idle connections are looked for at most so often.
 const MIN_IDLE_CHECK_INTERVAL_MS: u64 = 1_000;
+
+/// How often connections that hold memory are looked at while others wait for it.
+const STALL_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// While stopping: how often the worker looks whether its connections are done, and how long long polls
 /// may still be answered.
@@ -37,6 +41,18 @@ pub struct ConnectionLimits {
     pub max_request_size_bytes: usize,
     /// `connections.max.idle.ms`; none when connections may idle for ever.
     pub max_idle_ms: Option<u64>,
+    /// While others wait for memory: a connection that holds some and sends or takes no byte for this
+    /// long is ended, and one whose frame is not whole after three times as long.
+    pub max_stall_ms: u64,
+}
+
+/// The usual [`ConnectionLimits::max_stall_ms`].
+pub const DEFAULT_MAX_STALL_MS: u64 = 10_000;
+
+impl ConnectionLimits {
+    fn stall_check_interval(&self) -> Duration {
+        STALL_CHECK_INTERVAL.min(Duration::from_millis(self.max_stall_ms))
+    }
 }
 
 /// What the connections of a worker share.
@@ -45,6 +61,7 @@ pub struct WorkerShared<S: Service> {
     pub clock: Clock,
     pub metrics: Arc<WorkerMetrics>,
     pub limits: ConnectionLimits,
+    pub budget: Arc<ByteBudget>,
     pub pool: RefCell<BufferPool>,
     stopping: Cell<bool>,
     connections: RefCell<HashMap<u64, Entry>>,
@@ -60,6 +77,9 @@ struct Entry {
 /// What a connection tells its worker.
 pub struct Activity {
     last_active_us: Cell<u64>,
+    /// When a frame was last whole.
+    last_frame_us: Cell<u64>,
+    held_size_bytes: Cell<usize>,
     state: Cell<ActivityState>,
 }
 
@@ -72,11 +92,18 @@ pub enum ActivityState {
     Parked,
     /// Has responses on their way.
     Busy,
+    /// Waits for memory to receive a large frame.
+    Starved,
 }
 
 impl Activity {
     fn new(now_us: u64) -> Activity {
-        Activity { last_active_us: Cell::new(now_us), state: Cell::new(ActivityState::Idle) }
+        Activity {
+            last_active_us: Cell::new(now_us),
+            last_frame_us: Cell::new(now_us),
+            held_size_bytes: Cell::new(0),
+            state: Cell::new(ActivityState::Idle),
+        }
     }
 
     /// Bytes came or went.
@@ -84,8 +111,24 @@ impl Activity {
         self.last_active_us.set(now_us);
     }
 
-    pub fn set_state(&self, state: ActivityState) {
+    /// A frame is whole.
+    pub fn completed_frame(&self, now_us: u64) {
+        self.last_frame_us.set(now_us);
+    }
+
+    /// How the connection waits.
+    pub fn settle(&self, state: ActivityState, held_size_bytes: usize) {
         self.state.set(state);
+        self.held_size_bytes.set(held_size_bytes);
+    }
+
+    /// Whether it holds memory and does not get on.
+    fn is_stalled(&self, now_us: u64, max_stall_ms: u64) -> bool {
+        let max_stall_us = max_stall_ms * 1000;
+        self.held_size_bytes.get() > 0
+            && self.state.get() != ActivityState::Starved
+            && (now_us.saturating_sub(self.last_active_us.get()) >= max_stall_us
+                || now_us.saturating_sub(self.last_frame_us.get()) >= 3 * max_stall_us)
     }
 }
 
@@ -95,12 +138,14 @@ impl<S: Service> WorkerShared<S> {
         clock: Clock,
         metrics: Arc<WorkerMetrics>,
         limits: ConnectionLimits,
+        budget: Arc<ByteBudget>,
     ) -> WorkerShared<S> {
         WorkerShared {
             service,
             clock,
             metrics,
             limits,
+            budget,
             pool: RefCell::default(),
             stopping: Cell::new(false),
             connections: RefCell::default(),
@@ -141,8 +186,9 @@ pub async fn serve<S: Service>(
     mut incoming: mpsc::Receiver<Accepted>,
     mut stop: watch::Receiver<Option<Instant>>,
 ) {
-    let mut idle_check = None;
+    let mut checks = Checks::default();
     let deadline = loop {
+        let next_check = checks.next();
         tokio::select! {
             biased;
             deadline = stop.wait_for(Option::is_some) => {
@@ -151,18 +197,48 @@ pub async fn serve<S: Service>(
             }
             Some(accepted) = incoming.recv() => {
                 open(&worker, accepted);
-                if idle_check.is_none() {
-                    idle_check = next_idle_check(&worker);
+                if checks.idle.is_none() {
+                    checks.idle = next_idle_check(&worker);
                 }
             }
-            () = tokio::time::sleep_until(idle_check.unwrap_or_else(Instant::now)), if idle_check.is_some() => {
-                end_idle(&worker);
-                idle_check = next_idle_check(&worker);
+            () = worker.budget.shortage(), if checks.stall.is_none() => {
+                checks.stall = Some(Instant::now() + worker.limits.stall_check_interval());
+            }
+            () = tokio::time::sleep_until(next_check.unwrap_or_else(Instant::now)), if next_check.is_some() => {
+                checks.run(&worker);
             }
         }
     };
     drop((accepting, incoming));
     finish(&worker, deadline).await;
+}
+
+/// The timers of a worker. None is armed without a reason.
+#[derive(Default)]
+struct Checks {
+    /// For connections that idle too long; armed while there are connections.
+    idle: Option<Instant>,
+    /// For connections that hold memory and do not get on; armed while somebody waits for memory.
+    stall: Option<Instant>,
+}
+
+impl Checks {
+    fn next(&self) -> Option<Instant> {
+        self.idle.into_iter().chain(self.stall).min()
+    }
+
+    fn run<S: Service>(&mut self, worker: &WorkerShared<S>) {
+        let now = Instant::now();
+        if self.idle.is_some_and(|at| at <= now) {
+            end_idle(worker);
+            self.idle = next_idle_check(worker);
+        }
+        if self.stall.is_some_and(|at| at <= now) {
+            end_stalled(worker);
+            let is_short = worker.budget.is_waited_for();
+            self.stall = is_short.then(|| now + worker.limits.stall_check_interval());
+        }
+    }
 }
 
 fn open<S: Service>(worker: &Rc<WorkerShared<S>>, accepted: Accepted) {
@@ -207,6 +283,14 @@ fn end_idle<S: Service>(worker: &WorkerShared<S>) {
     }
 }
 
+fn end_stalled<S: Service>(worker: &WorkerShared<S>) {
+    let (now_us, max_stall_ms) = (worker.clock.uptime_us(), worker.limits.max_stall_ms);
+    let count = worker.end_where(|activity| activity.is_stalled(now_us, max_stall_ms));
+    if count > 0 {
+        warn!(count, "ended connections that held memory others wait for");
+    }
+}
+
 /// Ends the connections: idle ones at once, long polls after a moment, those with responses on their way
 /// when these are sent, all at the deadline.
 async fn finish<S: Service>(worker: &Rc<WorkerShared<S>>, deadline: Instant) {
@@ -215,7 +299,7 @@ async fn finish<S: Service>(worker: &Rc<WorkerShared<S>>, deadline: Instant) {
     loop {
         let now = Instant::now();
         worker.end_where(|activity| match activity.state.get() {
-            ActivityState::Idle => true,
+            ActivityState::Idle | ActivityState::Starved => true,
             ActivityState::Parked => now >= parked_deadline,
             ActivityState::Busy => now >= deadline,
         });

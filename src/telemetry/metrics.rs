@@ -83,6 +83,11 @@ impl Metrics {
         worker
     }
 
+    /// Bytes that clients have sent.
+    pub fn bytes_in(&self) -> u64 {
+        self.workers.lock().iter().map(|worker| worker.bytes_in.value()).sum()
+    }
+
     /// The counters of a listener; its addresses share them.
     pub fn add_listener(&self, name: &Arc<str>) -> Arc<ListenerMetrics> {
         let mut listeners = self.listeners.lock();
