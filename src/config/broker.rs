@@ -72,7 +72,11 @@ impl fmt::Display for Warning {
 /// The properties as values: what is not set has its key's default.
 pub(crate) struct Values<'a>(&'a BTreeMap<String, String>);
 
-impl Values<'_> {
+impl<'a> Values<'a> {
+    pub(crate) fn new(properties: &'a BTreeMap<String, String>) -> Values<'a> {
+        Values(properties)
+    }
+
     pub(crate) fn get(&self, name: &str) -> Result<Value, ConfigError> {
         let key = find(name).expect("the code asks for keys that stand in a table");
         match self.0.get(name) {
@@ -240,7 +244,7 @@ impl BrokerConfig {
         properties: &BTreeMap<String, String>,
     ) -> Result<(BrokerConfig, Vec<Warning>), ConfigError> {
         let warnings = check_each(properties)?;
-        let values = Values(properties);
+        let values = Values::new(properties);
         rules::check(&values)?;
         let Listeners { listeners, advertised, inter_broker } = Listeners::read(&values)?;
         let log_dirs = log_dirs(&values)?;

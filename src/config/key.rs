@@ -305,7 +305,12 @@ impl Key {
             )),
             Check::ShareOffsetReset => {
                 let text = value.text().filter(|text| !is_share_offset_reset(text))?;
-                Some(Violation::value(text, SHARE_OFFSET_RESET))
+                let sentence = format!(
+                    "Invalid value `{text}` for configuration {}. The value must be either 'earliest', 'latest' or \
+                     of the format 'by_duration:<PnDTnHnMn.nS>'.",
+                    self.name
+                );
+                Some(Violation::value(text, sentence))
             }
         }
     }
@@ -326,9 +331,6 @@ impl Violation {
         Violation::Value { shown: shown.to_string(), allowed: allowed.into() }
     }
 }
-
-const SHARE_OFFSET_RESET: &str = "Invalid share auto offset reset strategy: earliest, latest or \
-                                  by_duration:PnDTnHnMn.nS";
 
 fn is_throttled_replicas(items: &[String]) -> bool {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -146,6 +146,12 @@ fn settings(
     if file.is_none() {
         assume(&mut properties, ASSUMED_WITHOUT_FILE);
     }
+    // Two names of one thing; Kafka's DescribeConfigs shows both, whichever was set.
+    for (name, other) in [("node.id", "broker.id"), ("broker.id", "node.id")] {
+        if let Some(value) = properties.get(name).filter(|_| !properties.contains_key(other)) {
+            properties.insert(other.to_owned(), value.clone());
+        }
+    }
     let cluster_id = environment.get("CLUSTER_ID").filter(|id| !id.is_empty()).cloned();
     Ok(Settings { properties, temp, cluster_id })
 }

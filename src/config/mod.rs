@@ -5,8 +5,13 @@
 //! caller's function ([`load`]); nothing here knows a clock, a socket or the disk.
 
 pub mod broker;
+pub mod client_metrics;
+pub mod describe;
+pub mod dynamic;
+pub mod group;
 pub mod key;
 pub mod keys;
+pub mod layers;
 pub mod listeners;
 pub mod load;
 pub mod properties;

@@ -43,6 +43,7 @@ fn a_file_keeps_kafkas_defaults() {
     let settings = run(&["server.properties"], &[], "broker.id=4\n");
     let (config, _) = BrokerConfig::from_properties(&settings.properties).expect("good");
     assert_eq!(config.node_id.0, 4);
+    assert_eq!(settings.properties["node.id"], "4");
     assert_eq!(config.log_dirs, [std::path::PathBuf::from("/tmp/kafka-logs")]);
     assert_eq!(config.group.offsets_topic_replication_factor, 3);
     assert_eq!(config.listeners[0].host, None);
