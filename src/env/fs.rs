@@ -1,15 +1,109 @@
 //! Files: the only door to the file system.
+//!
+//! Calls block and answer with the operating system's errors; whoever calls adds what it was doing. Tests make
+//! a call fail through [`crate::env::faults`].
 
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::io::Errno;
+
+#[cfg(test)]
+use crate::env::faults::{self, Operation};
+use crate::protocol::ids::Timestamp;
 
 /// An open file that is read and written by position.
 #[derive(Debug)]
-pub struct File(std::fs::File);
+pub struct File {
+    file: std::fs::File,
+    #[cfg(test)]
+    path: PathBuf,
+}
 
 impl File {
+    /// Opens a file that exists, for reading and writing.
+    pub fn open(path: &Path) -> io::Result<File> {
+        File::open_with(path, std::fs::OpenOptions::new().read(true).write(true))
+    }
+
+    /// Opens a file for reading and writing, and creates it when it does not exist.
+    pub fn create(path: &Path) -> io::Result<File> {
+        File::open_with(path, std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false))
+    }
+
+    fn open_with(path: &Path, options: &std::fs::OpenOptions) -> io::Result<File> {
+        #[cfg(test)]
+        faults::meet(Operation::Open, path)?;
+        Ok(File {
+            file: options.open(path)?,
+            #[cfg(test)]
+            path: path.to_owned(),
+        })
+    }
+
     /// The file for calls that send from it or wait on it.
     pub fn as_std(&self) -> &std::fs::File {
-        &self.0
+        &self.file
+    }
+
+    /// Writes all of `bytes` at `position`. After an error any part of them may have been written.
+    pub fn write_all_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
+        #[cfg(test)]
+        if let Err((written_size, error)) = faults::meet_write(&self.path, bytes.len()) {
+            self.file.write_all_at(&bytes[..written_size], position)?;
+            return Err(error);
+        }
+        self.file.write_all_at(bytes, position)
+    }
+
+    /// Fills `into` from `position`; fewer bytes in the file are `UnexpectedEof`.
+    pub fn read_exact_at(&self, into: &mut [u8], position: u64) -> io::Result<()> {
+        #[cfg(test)]
+        faults::meet(Operation::Read, &self.path)?;
+        self.file.read_exact_at(into, position)
+    }
+
+    /// Reads what there is from `position`, at most `into`; answers how many bytes, fewer only at the end.
+    pub fn read_at(&self, into: &mut [u8], position: u64) -> io::Result<usize> {
+        #[cfg(test)]
+        faults::meet(Operation::Read, &self.path)?;
+        let mut filled_size = 0;
+        while filled_size < into.len() {
+            match self.file.read_at(&mut into[filled_size..], position + filled_size as u64) {
+                Ok(0) => break,
+                Ok(size) => filled_size += size,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled_size)
+    }
+
+    /// `fdatasync`.
+    pub fn sync_data(&self) -> io::Result<()> {
+        #[cfg(test)]
+        faults::meet(Operation::Sync, &self.path)?;
+        self.file.sync_data()
+    }
+
+    /// Reserves disk blocks for a range that may lie behind the end; the size stays.
+    pub fn allocate_keep_size(&self, position: u64, size_bytes: u64) -> io::Result<()> {
+        Ok(rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, position, size_bytes)?)
+    }
+
+    /// Sets the size and gives back the blocks reserved behind it.
+    pub fn truncate(&self, size_bytes: u64) -> io::Result<()> {
+        #[cfg(test)]
+        faults::meet(Operation::Truncate, &self.path)?;
+        self.file.set_len(size_bytes)
+    }
+
+    pub fn size_bytes(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
     }
 }
 
@@ -20,4 +114,161 @@ pub struct FileRegion {
     /// Byte position of the first byte.
     pub position: u64,
     pub size_bytes: usize,
+}
+
+/// A name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub name: String,
+    pub is_directory: bool,
+}
+
+/// What a directory holds, in the order of names. Names that are not UTF-8 are nobody's of ours and left out.
+pub fn list(directory: &Path) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if let Ok(name) = entry.file_name().into_string() {
+            entries.push(Entry { name, is_directory: entry.file_type()?.is_dir() });
+        }
+    }
+    entries.sort_by(|left, right| left.name.cmp(&right.name));
+    Ok(entries)
+}
+
+/// The whole content of a file; `None` when there is no such file.
+pub fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    absent_is_none(std::fs::read(path))
+}
+
+/// Size of a file in bytes; `None` when there is no such file.
+pub fn file_size_bytes(path: &Path) -> io::Result<Option<u64>> {
+    Ok(absent_is_none(std::fs::metadata(path))?.map(|metadata| metadata.len()))
+}
+
+/// When a file was last written.
+pub fn modified(path: &Path) -> io::Result<Timestamp> {
+    let since_epoch = std::fs::metadata(path)?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(Timestamp(since_epoch.as_millis() as i64))
+}
+
+pub fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+/// Replaces a file so that a crash leaves the old or the new content: a temporary file beside it, fsync, rename,
+/// fsync of the directory.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = write_beside(path, bytes, true)?;
+    rename(&temporary, path)?;
+    sync_directory(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Replaces a file that can be rebuilt: whole after a crash of the process, perhaps torn after a power cut.
+pub fn replace_derived_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = write_beside(path, bytes, false)?;
+    rename(&temporary, path)
+}
+
+fn write_beside(path: &Path, bytes: &[u8], sync: bool) -> io::Result<PathBuf> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let temporary = PathBuf::from(temporary);
+    let file = File::create(&temporary)?;
+    file.truncate(0)?;
+    file.write_all_at(bytes, 0)?;
+    if sync {
+        file.sync_data()?;
+    }
+    Ok(temporary)
+}
+
+/// Makes creations, renames and removals in a directory survive a power cut.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    faults::meet(Operation::Sync, directory)?;
+    std::fs::File::open(directory)?.sync_all()
+}
+
+/// Writes everything that waits in memory for the file system that holds `directory`.
+pub fn sync_file_system(directory: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(std::fs::File::open(directory)?)?)
+}
+
+pub fn create_directories(directory: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(directory)
+}
+
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    faults::meet(Operation::Rename, from)?;
+    std::fs::rename(from, to)
+}
+
+/// Removes a file; one that is absent already is no error.
+pub fn remove(path: &Path) -> io::Result<()> {
+    absent_is_none(std::fs::remove_file(path)).map(|_| ())
+}
+
+/// Removes a directory with all it holds; one that is absent already is no error.
+pub fn remove_directory(directory: &Path) -> io::Result<()> {
+    absent_is_none(std::fs::remove_dir_all(directory)).map(|_| ())
+}
+
+/// Size and free space of a file system in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    pub total_bytes: u64,
+    /// What a process without privileges may still use.
+    pub usable_bytes: u64,
+}
+
+/// Space of the file system that holds `path`.
+pub fn space(path: &Path) -> io::Result<Space> {
+    let stat = rustix::fs::statvfs(path)?;
+    Ok(Space { total_bytes: stat.f_blocks * stat.f_frsize, usable_bytes: stat.f_bavail * stat.f_frsize })
+}
+
+/// An exclusive lock that ends with this value or with the process.
+#[derive(Debug)]
+pub struct FileLock(
+    #[expect(dead_code, reason = "the lock lives as long as its file is open")] std::fs::File,
+);
+
+/// Locks a file, creating it first; `None` when somebody else holds it.
+pub fn lock_file(path: &Path) -> io::Result<Option<FileLock>> {
+    let file = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(FileLock(file))),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Whether the error says that space, quota or file descriptors ran out: it may go away by itself.
+pub fn is_exhaustion(error: &io::Error) -> bool {
+    is_out_of_space(error) || is_out_of_descriptors(error)
+}
+
+/// ENOSPC or EDQUOT.
+pub fn is_out_of_space(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOSPC | Errno::DQUOT))
+}
+
+/// EMFILE or ENFILE.
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+/// How many descriptors this process may hold open.
+pub fn descriptor_limit() -> u64 {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }

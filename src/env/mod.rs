@@ -4,5 +4,7 @@
 //! manual clock and a seeded [`rng::Rng`], and nothing else changes.
 
 pub mod clock;
+#[cfg(test)]
+pub mod faults;
 pub mod fs;
 pub mod rng;

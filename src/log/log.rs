@@ -1,0 +1,381 @@
+//! A partition's log: its one writer. Appending, rolling, truncating and retention live in files beside this one.
+//!
+//! Blocking; the owner holds an append mutex around `&mut self` and hands out [`Log::view`] to readers. A log without
+//! records has no files at all. An append that is refused has changed nothing; after an IO error whose outcome is
+//! unknown the log refuses every further change, and its directory goes offline. Kafka: `UnifiedLog`, `LocalLog`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use tracing::warn;
+
+use crate::config::topic::TopicConfig;
+use crate::env::fs;
+use crate::log::checkpoint;
+use crate::log::epochs::EpochCache;
+use crate::log::files::FileCache;
+use crate::log::producer_snapshot;
+use crate::log::producer_state::ProducerState;
+use crate::log::read::LogView;
+use crate::log::recovery::{self, OpenError, Recovered};
+use crate::log::segment::{
+    OFFSET_INDEX_SUFFIX, SNAPSHOT_SUFFIX, Segment, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, file_name,
+};
+use crate::protocol::ids::{LeaderEpoch, Offset, Timestamp, TopicId};
+
+/// What a log is opened with.
+pub struct OpenOptions {
+    /// `<log.dir>/<topic>-<partition>`; need not exist.
+    pub directory: PathBuf,
+    pub topic_id: TopicId,
+    pub config: Arc<TopicConfig>,
+    /// From the checkpoint; 0 when there is none.
+    pub log_start_offset: Offset,
+    /// Everything before it was on disk at the last checkpoint; 0 when there is none.
+    pub recovery_point: Offset,
+    /// The broker stopped in order, so that the files can be trusted as they are.
+    pub clean_shutdown: bool,
+    /// `producer.id.expiration.ms`: producers idle for longer are not restored from a snapshot.
+    pub producer_expiration_ms: i64,
+    pub files: Arc<FileCache>,
+}
+
+/// The segment that takes appends.
+#[derive(Debug)]
+pub(super) struct ActiveSegment {
+    pub segment: Arc<Segment>,
+    /// Where the next batch goes.
+    pub size_bytes: u64,
+    /// Disk blocks are reserved up to here.
+    pub reserved_to_bytes: u64,
+    /// Largest timestamp of the first batch: the segment's age counts from it (`LogSegment.timeWaitedForRoll`).
+    pub first_timestamp: Option<Timestamp>,
+    pub created: Timestamp,
+}
+
+/// The writer of one partition's log.
+#[derive(Debug)]
+pub struct Log {
+    pub(super) view: Arc<LogView>,
+    pub(super) directory: Arc<Path>,
+    pub(super) topic_id: TopicId,
+    pub(super) config: Arc<TopicConfig>,
+    pub(super) files: Arc<FileCache>,
+    /// `None` as long as the log has no files.
+    pub(super) active: Option<ActiveSegment>,
+    pub(super) producers: ProducerState,
+    pub(super) producer_expiration_ms: i64,
+    pub(super) epochs: EpochCache,
+    /// Everything before it is on disk.
+    pub(super) flushed_to: Offset,
+    /// Flush tickets of an older history do not count.
+    pub(super) truncation_count: u64,
+    /// Files were created since the directory was last synced.
+    pub(super) has_new_names: bool,
+    /// Records came or went since the files on disk were last complete.
+    pub(super) is_changed: bool,
+    pub(super) is_failed: bool,
+}
+
+/// Files to sync, taken under the append mutex and flushed without it.
+#[derive(Debug)]
+pub struct FlushTicket {
+    up_to: Offset,
+    truncation_count: u64,
+    segments: Vec<Arc<Segment>>,
+    directory: Option<Arc<Path>>,
+}
+
+/// What is left of a log that was closed.
+#[derive(Debug)]
+pub struct Closed {
+    pub log_start_offset: Offset,
+    pub log_end_offset: Offset,
+    /// Not on disk yet: flush it, or sync the whole file system, before the clean-shutdown marker is written.
+    pub unflushed: FlushTicket,
+}
+
+/// A log's directory on its way out.
+#[derive(Debug)]
+pub struct RemovedDirectory {
+    pub path: PathBuf,
+    /// When its files may go.
+    pub remove_at: Timestamp,
+}
+
+impl Log {
+    /// Opens or recovers the log in a directory. A directory that does not exist is an empty log.
+    pub fn open(options: OpenOptions, now: Timestamp) -> Result<Log, OpenError> {
+        let directory: Arc<Path> = options.directory.as_path().into();
+        let Recovered { segments, active, producers, epochs, log_start_offset, log_end_offset, is_changed } =
+            recovery::recover(&options, directory.clone(), now)?;
+        let view = Arc::new(LogView::new(directory.clone(), log_start_offset, log_end_offset));
+        view.publish_segments(segments, log_end_offset);
+        view.set_first_unstable_offset(producers.first_unstable_offset());
+        Ok(Log {
+            view,
+            directory,
+            topic_id: options.topic_id,
+            config: options.config,
+            files: options.files,
+            active,
+            producers,
+            producer_expiration_ms: options.producer_expiration_ms,
+            epochs,
+            flushed_to: if options.clean_shutdown {
+                log_end_offset
+            } else {
+                options.recovery_point.min(log_end_offset)
+            },
+            truncation_count: 0,
+            has_new_names: false,
+            is_changed,
+            is_failed: false,
+        })
+    }
+
+    /// The side that readers share.
+    pub fn view(&self) -> Arc<LogView> {
+        self.view.clone()
+    }
+
+    pub fn log_start_offset(&self) -> Offset {
+        self.view.log_start_offset()
+    }
+
+    pub fn log_end_offset(&self) -> Offset {
+        self.view.log_end_offset()
+    }
+
+    /// `<log.dir>/<topic>-<partition>`.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub fn config(&self) -> &Arc<TopicConfig> {
+        &self.config
+    }
+
+    /// Takes effect with the next append or retention run.
+    pub fn set_config(&mut self, config: Arc<TopicConfig>) {
+        self.config = config;
+    }
+
+    pub fn epochs(&self) -> &EpochCache {
+        &self.epochs
+    }
+
+    pub fn producers(&self) -> &ProducerState {
+        &self.producers
+    }
+
+    /// Markers below the high watermark are replicated: the last stable offset may move past their transactions.
+    pub fn on_high_watermark(&mut self, high_watermark: Offset) {
+        if self.producers.first_unstable_offset().is_some() {
+            self.producers.on_high_watermark(high_watermark);
+            self.view.set_first_unstable_offset(self.producers.first_unstable_offset());
+        }
+    }
+
+    /// Forgets producers idle for `producer.id.expiration.ms`; answers how many.
+    pub fn remove_expired_producers(&mut self, now: Timestamp) -> usize {
+        self.producers.remove_expired(now, self.producer_expiration_ms)
+    }
+
+    /// The log end belongs to a new leader epoch (`UnifiedLog.assignEpochStartOffset`).
+    pub fn assign_epoch(&mut self, epoch: LeaderEpoch) -> anyhow::Result<()> {
+        let log_end_offset = self.log_end_offset();
+        if self.epochs.assign(epoch, log_end_offset) { self.save_epochs() } else { Ok(()) }
+    }
+
+    /// Moves the log start for DeleteRecords or a follower whose leader moved it. The caller has the checkpoint
+    /// written before anybody is told, because the offset cannot be derived from the files.
+    pub fn set_log_start_offset(&mut self, to: Offset) -> anyhow::Result<()> {
+        if to <= self.log_start_offset() {
+            return Ok(());
+        }
+        if to > self.log_end_offset() {
+            bail!("move the log start to {to}: the log ends at {}", self.log_end_offset());
+        }
+        self.view.set_log_start_offset(to);
+        self.producers.on_log_start_offset(to);
+        self.view.set_first_unstable_offset(self.producers.first_unstable_offset());
+        if self.epochs.truncate_from_start(to) {
+            self.save_epochs_durably()?;
+        }
+        Ok(())
+    }
+
+    /// What must reach the disk so that everything up to the log end is safe.
+    pub fn unflushed(&self) -> FlushTicket {
+        self.flush_ticket(self.log_end_offset())
+    }
+
+    /// What must reach the disk so that all but the active segment is safe: keeps recovery after a crash short.
+    pub fn unflushed_sealed(&self) -> FlushTicket {
+        let sealed_to =
+            self.active.as_ref().map_or(self.log_end_offset(), |active| active.segment.base_offset());
+        self.flush_ticket(sealed_to)
+    }
+
+    fn flush_ticket(&self, up_to: Offset) -> FlushTicket {
+        let segments = self.view.segments();
+        let mut unflushed = Vec::new();
+        for (index, segment) in segments.iter().enumerate() {
+            let end = segments.get(index + 1).map_or(self.log_end_offset(), |next| next.base_offset());
+            if segment.base_offset() < up_to && end > self.flushed_to {
+                unflushed.push(segment.clone());
+            }
+        }
+        FlushTicket {
+            up_to,
+            truncation_count: self.truncation_count,
+            segments: unflushed,
+            directory: self.has_new_names.then(|| self.directory.clone()),
+        }
+    }
+
+    /// The ticket's files have been flushed.
+    pub fn mark_flushed(&mut self, ticket: &FlushTicket) {
+        if ticket.truncation_count == self.truncation_count {
+            self.flushed_to = self.flushed_to.max(ticket.up_to);
+            // A roll since then made a name that this ticket did not know.
+            let knew_all =
+                self.active.as_ref().is_none_or(|active| active.segment.base_offset() <= ticket.up_to);
+            if ticket.directory.is_some() && knew_all {
+                self.has_new_names = false;
+            }
+        }
+    }
+
+    /// Everything before it is on disk; goes into the recovery-point checkpoint.
+    pub fn recovery_point(&self) -> Offset {
+        self.flushed_to
+    }
+
+    /// Refuses every further change: the outcome of a write or a flush is unknown.
+    pub fn fail(&mut self) {
+        self.is_failed = true;
+    }
+
+    pub fn is_failed(&self) -> bool {
+        self.is_failed
+    }
+
+    /// Completes the files on disk, so that the next start need not recover anything.
+    pub fn close(mut self) -> anyhow::Result<Closed> {
+        if self.is_failed {
+            bail!("close {}: an earlier write failed", self.directory.display());
+        }
+        if self.is_changed {
+            self.complete_files()?;
+        }
+        Ok(Closed {
+            log_start_offset: self.log_start_offset(),
+            log_end_offset: self.log_end_offset(),
+            unflushed: self.unflushed(),
+        })
+    }
+
+    /// Renames the directory to `<topic>-<partition>.<suffix>-delete`, from which moment it belongs to no topic. Answers
+    /// what to remove and when; `None` for a log without files. Readers that hold an open file go on.
+    pub fn delete(self, suffix: &str, now: Timestamp) -> anyhow::Result<Option<RemovedDirectory>> {
+        self.view.set_deleted();
+        if !fs::exists(&self.directory) {
+            return Ok(None);
+        }
+        let name = self.directory.file_name().context("a log's directory has a name")?.to_string_lossy();
+        let suffix = format!(".{suffix}-delete");
+        // Kafka cuts the topic's part so that the name stays within 255 bytes (`LocalLog.logDeleteDirName`).
+        let kept_size = name.floor_char_boundary(name.len().min(255 - suffix.len()));
+        let path = self.directory.with_file_name(format!("{}{suffix}", &name[..kept_size]));
+        fs::rename(&self.directory, &path).with_context(|| format!("rename {}", self.directory.display()))?;
+        if let Some(parent) = path.parent() {
+            fs::sync_directory(parent).with_context(|| format!("sync {}", parent.display()))?;
+        }
+        let delay_ms = self.config.file_delete_delay_ms;
+        Ok(Some(RemovedDirectory { path, remove_at: Timestamp(now.0.saturating_add(delay_ms)) }))
+    }
+
+    /// Gives back reserved blocks and writes the active segment's indexes and the producer snapshot.
+    fn complete_files(&mut self) -> anyhow::Result<()> {
+        let Some(active) = &self.active else { return Ok(()) };
+        if active.reserved_to_bytes > active.size_bytes {
+            let file = active.segment.file().context("open active segment")?;
+            file.truncate(active.size_bytes).context("give back reserved blocks")?;
+        }
+        active.segment.seal().context("write the active segment's indexes")?;
+        self.write_producer_snapshot(self.log_end_offset())?;
+        self.is_changed = false;
+        Ok(())
+    }
+
+    pub(super) fn write_producer_snapshot(&self, at: Offset) -> anyhow::Result<()> {
+        let path = self.directory.join(file_name(at, SNAPSHOT_SUFFIX));
+        fs::replace_derived_file(&path, &producer_snapshot::encode(self.producers.entries()))
+            .with_context(|| format!("write producer snapshot {}", path.display()))
+    }
+
+    /// Saves what can mostly be derived again from the batches.
+    pub(super) fn save_epochs(&self) -> anyhow::Result<()> {
+        if self.active.is_none() {
+            return Ok(());
+        }
+        let path = self.directory.join(checkpoint::LEADER_EPOCH_CHECKPOINT);
+        fs::replace_derived_file(&path, self.epochs.to_text().as_bytes())
+            .with_context(|| format!("write {}", path.display()))
+    }
+
+    /// Saves the epoch entry at the log start, which no batch tells.
+    pub(super) fn save_epochs_durably(&self) -> anyhow::Result<()> {
+        if self.active.is_none() {
+            return Ok(());
+        }
+        let path = self.directory.join(checkpoint::LEADER_EPOCH_CHECKPOINT);
+        fs::replace_file(&path, self.epochs.to_text().as_bytes())
+            .with_context(|| format!("write {}", path.display()))
+    }
+
+    /// After an error in the middle of a change of several files.
+    pub(super) fn fail_with(&mut self, error: anyhow::Error) -> anyhow::Error {
+        warn!(log = %self.directory.display(), "{error:#}; the log takes no further change");
+        self.is_failed = true;
+        error
+    }
+}
+
+impl FlushTicket {
+    /// The flushed log would end here.
+    pub fn up_to(&self) -> Offset {
+        self.up_to
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty() && self.directory.is_none()
+    }
+
+    /// `fdatasync` of every file, then of the directory. After an error nobody knows what is on disk: the log must fail.
+    pub fn flush(&self) -> anyhow::Result<()> {
+        for segment in &self.segments {
+            if segment.is_removed() {
+                continue;
+            }
+            let path = segment.path();
+            let result = segment.file().and_then(|file| file.sync_data());
+            match result {
+                Err(_) if segment.is_removed() => continue,
+                other => other.with_context(|| format!("flush {}", path.display()))?,
+            }
+            for suffix in [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX] {
+                // Indexes can be rebuilt: one that is missing or fails to sync is checked when it is loaded.
+                let synced = fs::File::open(&segment.path_of(suffix)).and_then(|file| file.sync_data());
+                drop(synced);
+            }
+        }
+        if let Some(directory) = &self.directory {
+            fs::sync_directory(directory).with_context(|| format!("sync {}", directory.display()))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,373 @@
+//! The published side of a log: what readers may see, without ever taking the append mutex.
+//!
+//! A read finds the batch of an offset and answers with a range of one segment file; no record is copied. The newest
+//! batches' places are kept in memory, so a consumer at the tail costs no IO until its bytes are sent. Kafka:
+//! `LocalLog.read`, `LogSegment.read`.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use crate::env::fs::FileRegion;
+use crate::log::scan::BatchSpan;
+use crate::log::segment::{Segment, SegmentError};
+use crate::log::txn_index::{self, AbortedTransaction};
+use crate::protocol::ids::Offset;
+
+/// Batches at the tail whose places are kept in memory.
+const RECENT_BATCH_COUNT: usize = 32;
+
+/// All segments in the order of their offsets; the last takes the appends.
+pub(super) type Segments = Vec<Arc<Segment>>;
+
+/// Where the log ends. One lock keeps offset and position together, so that a reader who may see everything up to an
+/// offset never gets a byte more.
+#[derive(Debug)]
+struct Tail {
+    end_offset: Offset,
+    active_base_offset: Offset,
+    active_size_bytes: u64,
+    /// The newest batches of the active segment.
+    recent: VecDeque<BatchSpan>,
+}
+
+/// What readers share.
+#[derive(Debug)]
+pub struct LogView {
+    directory: Arc<Path>,
+    segments: ArcSwap<Segments>,
+    tail: Mutex<Tail>,
+    log_start_offset: AtomicI64,
+    log_end_offset: AtomicI64,
+    /// Where the first transaction begins that is open or ended by a marker above the high watermark;
+    /// `i64::MAX` without any.
+    first_unstable_offset: AtomicI64,
+    sealed_size_bytes: AtomicU64,
+    /// Truncations so far: a reader that met one in its way looks again.
+    truncation_count: AtomicU64,
+    is_deleted: AtomicBool,
+}
+
+/// What a read may answer at most.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLimits {
+    pub max_size_bytes: usize,
+    /// Exclusive: the high watermark, the last stable offset, or the log end for a follower.
+    pub up_to: Offset,
+    /// The first batch comes whole even when it is larger than `max_size_bytes` (KIP-74).
+    pub at_least_one: bool,
+}
+
+/// Why a read has no answer.
+#[derive(Debug)]
+pub enum ReadError {
+    OffsetOutOfRange {
+        log_start_offset: Offset,
+        log_end_offset: Offset,
+    },
+    /// Bytes that were valid once are not. The partition must answer an error.
+    Corrupt(anyhow::Error),
+    /// The log was deleted.
+    Deleted,
+    Failed(anyhow::Error),
+}
+
+/// Where the walk of one read begins and ends.
+struct Sight {
+    end_offset: Offset,
+    active_base_offset: Offset,
+    active_size_bytes: u64,
+    from: Option<BatchSpan>,
+    /// Where the first batch that must not be seen begins, when it is one of the newest.
+    up_to: Option<BatchSpan>,
+}
+
+impl LogView {
+    pub(super) fn new(directory: Arc<Path>, log_start_offset: Offset, log_end_offset: Offset) -> LogView {
+        LogView {
+            directory,
+            segments: ArcSwap::from_pointee(Segments::new()),
+            tail: Mutex::new(Tail {
+                end_offset: log_end_offset,
+                active_base_offset: log_end_offset,
+                active_size_bytes: 0,
+                recent: VecDeque::new(),
+            }),
+            log_start_offset: AtomicI64::new(log_start_offset.0),
+            log_end_offset: AtomicI64::new(log_end_offset.0),
+            first_unstable_offset: AtomicI64::new(i64::MAX),
+            sealed_size_bytes: AtomicU64::new(0),
+            truncation_count: AtomicU64::new(0),
+            is_deleted: AtomicBool::new(false),
+        }
+    }
+
+    pub fn log_start_offset(&self) -> Offset {
+        Offset(self.log_start_offset.load(Ordering::Acquire))
+    }
+
+    pub fn log_end_offset(&self) -> Offset {
+        Offset(self.log_end_offset.load(Ordering::Acquire))
+    }
+
+    /// Consumers with read_committed see the records before this and before the high watermark.
+    pub fn first_unstable_offset(&self) -> Option<Offset> {
+        let offset = self.first_unstable_offset.load(Ordering::Acquire);
+        (offset != i64::MAX).then_some(Offset(offset))
+    }
+
+    /// Bytes of all segments' records; indexes are not counted, as in DescribeLogDirs.
+    pub fn size_bytes(&self) -> u64 {
+        self.sealed_size_bytes.load(Ordering::Relaxed) + self.tail.lock().active_size_bytes
+    }
+
+    pub fn segment_count(&self) -> usize {
+        self.segments.load().len()
+    }
+
+    /// Finds the batch that holds `from`, or the next one, and answers with whole batches from there on that end before
+    /// `up_to` and stand in one segment. `None`: there is nothing to read yet, or nothing that fits.
+    pub fn read(&self, from: Offset, limits: ReadLimits) -> Result<Option<FileRegion>, ReadError> {
+        loop {
+            let truncation_count = self.truncation_count.load(Ordering::Acquire);
+            match self.try_read(from, limits) {
+                Ok(region) => return Ok(region),
+                Err(error) => {
+                    // A truncation may have pulled the file from under the walk.
+                    if self.truncation_count.load(Ordering::Acquire) == truncation_count {
+                        return Err(self.read_error(error));
+                    }
+                }
+            }
+        }
+    }
+
+    /// As [`LogView::read`], with the bytes themselves; for readers inside the broker.
+    pub fn read_bytes(&self, from: Offset, limits: ReadLimits) -> Result<Vec<u8>, ReadError> {
+        let Some(region) = self.read(from, limits)? else { return Ok(Vec::new()) };
+        let mut bytes = vec![0; region.size_bytes];
+        region
+            .file
+            .read_exact_at(&mut bytes, region.position)
+            .with_context(|| format!("read offset {from} in {}", self.directory.display()))
+            .map_err(ReadError::Failed)?;
+        Ok(bytes)
+    }
+
+    /// The aborted transactions that touch `from..up_to`, for a read_committed consumer to skip.
+    pub fn aborted_transactions(
+        &self,
+        from: Offset,
+        up_to: Offset,
+    ) -> Result<Vec<AbortedTransaction>, ReadError> {
+        let segments = self.segments.load();
+        let mut aborted = Vec::new();
+        for segment in &segments[segment_index_of(&segments, from)..] {
+            let (found, is_complete) = segment
+                .with_indexes(|indexes| txn_index::overlapping(&indexes.aborted, from, up_to))
+                .map_err(|error| self.read_error(error.into()))?;
+            aborted.extend(found);
+            if is_complete {
+                break;
+            }
+        }
+        Ok(aborted)
+    }
+
+    fn try_read(&self, from: Offset, limits: ReadLimits) -> Result<Option<FileRegion>, TryError> {
+        let sight = self.look(from, limits.up_to);
+        if from < self.log_start_offset() || from > sight.end_offset {
+            return Err(TryError::OutOfRange);
+        }
+        if from >= limits.up_to || from >= sight.end_offset {
+            return Ok(None);
+        }
+        let segments = self.segments.load();
+        let mut index = segment_index_of(&segments, from);
+        // Compaction leaves gaps: what follows them may stand in the next segment.
+        while let Some(segment) = segments.get(index) {
+            let limit = self.visible_size(&segments, index, limits.up_to, &sight)?;
+            let known = sight.from.filter(|_| segment.base_offset() == sight.active_base_offset);
+            let first = match known {
+                Some(span) => Some(span),
+                None => segment.locate(from, limit)?,
+            };
+            match first {
+                Some(first) if first.end_position() <= limit => {
+                    return cut(segment, first, limit, limits);
+                }
+                // The batch reaches into what must not be seen.
+                Some(_) => return Ok(None),
+                None => index += 1,
+            }
+        }
+        Ok(None)
+    }
+
+    /// One look at the tail: everything a read needs to know of it, consistent.
+    fn look(&self, from: Offset, up_to: Offset) -> Sight {
+        let tail = self.tail.lock();
+        Sight {
+            end_offset: tail.end_offset,
+            active_base_offset: tail.active_base_offset,
+            active_size_bytes: tail.active_size_bytes,
+            from: tail.recent_batch(from),
+            up_to: tail.recent_batch(up_to),
+        }
+    }
+
+    /// How many bytes of a segment lie before `up_to`.
+    fn visible_size(
+        &self,
+        segments: &Segments,
+        index: usize,
+        up_to: Offset,
+        sight: &Sight,
+    ) -> Result<u64, SegmentError> {
+        let segment = &segments[index];
+        let is_active = segment.base_offset() == sight.active_base_offset;
+        let size_bytes = if is_active { sight.active_size_bytes } else { segment.size_bytes() };
+        let end_offset = if is_active {
+            sight.end_offset
+        } else {
+            segments.get(index + 1).map_or(sight.end_offset, |next| next.base_offset())
+        };
+        if up_to >= end_offset {
+            return Ok(size_bytes);
+        }
+        if let Some(span) = sight.up_to.filter(|_| is_active) {
+            return Ok(span.position);
+        }
+        Ok(segment.locate(up_to, size_bytes)?.map_or(size_bytes, |span| span.position))
+    }
+
+    fn read_error(&self, error: TryError) -> ReadError {
+        let out_of_range = ReadError::OffsetOutOfRange {
+            log_start_offset: self.log_start_offset(),
+            log_end_offset: self.log_end_offset(),
+        };
+        match error {
+            _ if self.is_deleted.load(Ordering::Acquire) => ReadError::Deleted,
+            TryError::OutOfRange => out_of_range,
+            // Retention took it away between the check and the look-up.
+            TryError::Segment(SegmentError::Removed) => out_of_range,
+            TryError::Segment(SegmentError::Failed(error)) => ReadError::Failed(error),
+            TryError::Segment(error @ SegmentError::Corrupt { .. }) => ReadError::Corrupt(error.into()),
+        }
+    }
+
+    pub(super) fn segments(&self) -> Arc<Segments> {
+        self.segments.load_full()
+    }
+
+    pub(super) fn set_deleted(&self) {
+        self.is_deleted.store(true, Ordering::Release);
+    }
+
+    pub(super) fn set_log_start_offset(&self, to: Offset) {
+        self.log_start_offset.store(to.0, Ordering::Release);
+    }
+
+    pub(super) fn set_first_unstable_offset(&self, to: Option<Offset>) {
+        self.first_unstable_offset.store(to.map_or(i64::MAX, |offset| offset.0), Ordering::Release);
+    }
+
+    /// A batch was written at the end of the active segment; it is seen after [`LogView::publish_end`].
+    pub(super) fn note(&self, span: &BatchSpan) {
+        let mut tail = self.tail.lock();
+        if tail.recent.len() == RECENT_BATCH_COUNT {
+            tail.recent.pop_front();
+        }
+        tail.recent.push_back(*span);
+    }
+
+    /// The log ends at an offset, and the active segment after so many bytes.
+    pub(super) fn publish_end(&self, end_offset: Offset, active_size_bytes: u64) {
+        let mut tail = self.tail.lock();
+        tail.end_offset = end_offset;
+        tail.active_size_bytes = active_size_bytes;
+        self.log_end_offset.store(end_offset.0, Ordering::Release);
+    }
+
+    /// Segments came or went without records being cut from the tail. Published before the tail names the new active
+    /// segment: a reader looks at the tail first, so it finds every segment that the tail names.
+    pub(super) fn publish_segments(&self, segments: Segments, end_offset: Offset) {
+        let active = segments.last().cloned();
+        let sealed_size_bytes = segments.iter().rev().skip(1).map(|segment| segment.size_bytes()).sum();
+        self.segments.store(Arc::new(segments));
+        let mut tail = self.tail.lock();
+        let active_base_offset = active.as_ref().map_or(end_offset, |segment| segment.base_offset());
+        if tail.active_base_offset != active_base_offset {
+            tail.recent.clear();
+        }
+        tail.active_base_offset = active_base_offset;
+        tail.active_size_bytes = active.map_or(0, |segment| segment.size_bytes());
+        tail.end_offset = end_offset;
+        self.sealed_size_bytes.store(sealed_size_bytes, Ordering::Relaxed);
+        self.log_end_offset.store(end_offset.0, Ordering::Release);
+    }
+
+    /// Records are about to be cut from the tail: hides them first.
+    pub(super) fn publish_truncation(&self, segments: Segments, end_offset: Offset) {
+        self.truncation_count.fetch_add(1, Ordering::AcqRel);
+        self.tail.lock().recent.clear();
+        self.publish_segments(segments, end_offset);
+        self.truncation_count.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// How one attempt to read fails.
+enum TryError {
+    OutOfRange,
+    Segment(SegmentError),
+}
+
+impl From<SegmentError> for TryError {
+    fn from(error: SegmentError) -> TryError {
+        TryError::Segment(error)
+    }
+}
+
+impl Tail {
+    /// The batch that holds `offset`, or the next one, when it is one of the newest.
+    fn recent_batch(&self, offset: Offset) -> Option<BatchSpan> {
+        let oldest = self.recent.front()?;
+        if offset < oldest.base_offset || offset >= self.end_offset {
+            return None;
+        }
+        let index = self.recent.partition_point(|span| span.next_offset <= offset);
+        self.recent.get(index).copied()
+    }
+}
+
+/// Index of the segment that holds `offset` when any does.
+pub(super) fn segment_index_of(segments: &Segments, offset: Offset) -> usize {
+    segments.partition_point(|segment| segment.base_offset() <= offset).saturating_sub(1)
+}
+
+/// The range from the first batch on that obeys the limits.
+fn cut(
+    segment: &Arc<Segment>,
+    first: BatchSpan,
+    limit: u64,
+    limits: ReadLimits,
+) -> Result<Option<FileRegion>, TryError> {
+    let max_size_bytes = limits.max_size_bytes as u64;
+    let end = if first.position + max_size_bytes >= limit {
+        limit
+    } else if first.size_bytes > max_size_bytes {
+        if !limits.at_least_one {
+            return Ok(None);
+        }
+        first.end_position()
+    } else {
+        segment.boundary_before(first.position, first.position + max_size_bytes)?.max(first.end_position())
+    };
+    let file = segment.readable_file()?;
+    Ok(Some(FileRegion { file, position: first.position, size_bytes: (end - first.position) as usize }))
+}
