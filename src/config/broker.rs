@@ -153,7 +153,8 @@ settings! {
         auto_create_topics_enable: bool = "auto.create.topics.enable",
         default_replication_factor: i32 = "default.replication.factor",
         delete_topic_enable: bool = "delete.topic.enable",
-        metadata_log_max_record_bytes_between_snapshots: u64 = "metadata.log.max.record.bytes.between.snapshots",
+        metadata_log_max_record_bytes_between_snapshots: u64 =
+            "metadata.log.max.record.bytes.between.snapshots",
         metadata_log_segment_bytes: u32 = "metadata.log.segment.bytes",
         metadata_log_segment_ms: i64 = "metadata.log.segment.ms",
         num_partitions: i32 = "num.partitions",

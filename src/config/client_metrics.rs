@@ -1,4 +1,4 @@
-//! Keys of a client-metrics subscription (`ClientMetricsConfigs`, KIP-714): their table and their rules. Pure.
+//! Keys of a client-metrics subscription (`ClientMetricsConfigs`, KIP-714): their table and rules. Pure.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,8 @@ pub fn check(overrides: &BTreeMap<String, String>) -> Result<(), ApiError> {
         match (key.name, &value) {
             ("interval.ms", Value::Integer(interval)) if !(100..=3_600_000).contains(interval) => {
                 let sentence = format!(
-                    "Invalid value {interval} for interval.ms, interval must be between 100 and 3600000 (1 hour)"
+                    "Invalid value {interval} for interval.ms, interval must be between 100 and 3600000 \
+                     (1 hour)"
                 );
                 return Err(ApiError::new(ErrorCode::InvalidRequest, sentence));
             }

@@ -1,4 +1,4 @@
-//! Keys of a group (`GroupConfig`, KIP-848, KIP-932, KIP-1071): their table, their broker twins, their rules. Pure.
+//! Keys of a group (`GroupConfig`, KIP-848, KIP-932, KIP-1071): their table, broker twins and rules. Pure.
 
 use std::collections::BTreeMap;
 
@@ -151,7 +151,8 @@ fn check_names(values: &BTreeMap<&str, Value>) -> Result<(), ConfigError> {
         && name != "sticky"
     {
         return Err(ConfigError::Conflict(format!(
-            "streams.assignor.name '{name}' is not a registered task assignor. Registered assignors are: [sticky]."
+            "streams.assignor.name '{name}' is not a registered task assignor. Registered assignors are: \
+             [sticky]."
         )));
     }
     let tags = values.get("streams.rack.aware.assignment.tags").and_then(Value::list).unwrap_or_default();
@@ -199,13 +200,14 @@ mod tests {
         check_one(&[("streams.num.standby.replicas", "5")], most);
         let beat = "consumer.session.timeout.ms must be greater than consumer.heartbeat.interval.ms";
         check_one(&[("consumer.session.timeout.ms", "2000")], beat);
-        let assignor = "streams.assignor.name 'x' is not a registered task assignor. Registered assignors are: [sticky].";
+        let assignor = "streams.assignor.name 'x' is not a registered task assignor. Registered assignors \
+                        are: [sticky].";
         check_one(&[("streams.assignor.name", "x")], assignor);
         let tags = "streams.rack.aware.assignment.tags must not contain duplicate tag keys.";
         check_one(&[("streams.rack.aware.assignment.tags", "a,a")], tags);
         let reset = "Invalid value by_duration:P for configuration share.auto.offset.reset: Invalid value \
-                     `by_duration:P` for configuration share.auto.offset.reset. The value must be either 'earliest', \
-                     'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'.";
+                     `by_duration:P` for configuration share.auto.offset.reset. The value must be either \
+                     'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'.";
         check_one(&[("share.auto.offset.reset", "by_duration:P")], reset);
     }
 

@@ -264,14 +264,13 @@ impl Key {
                 let number = value.integer().filter(|number| *number > most)?;
                 Some(Violation::value(number, format!("Value must be no more than {most}")))
             }),
-            Check::Ratio(least, most) => match value.double()? {
-                number if (least..=most).contains(&number) => None,
-                number if number > most => {
-                    Some(Violation::value(value, format!("Value must be no more than {most}")))
-                }
-                // NaN too, which Kafka lets pass.
-                _ => Some(Violation::value(value, format!("Value must be at least {least}"))),
-            },
+            Check::Ratio(least, most) => {
+                let number = value.double().filter(|number| !(least..=most).contains(number))?;
+                // NaN, which Kafka lets pass, is not at least anything.
+                let bound =
+                    if number > most { format!("no more than {most}") } else { format!("at least {least}") };
+                Some(Violation::value(value, format!("Value must be {bound}")))
+            }
             Check::GzipLevel => {
                 let level = value.integer().filter(|level| *level != -1 && !(1..=9).contains(level))?;
                 Some(Violation::value(level, "Value must be between 1 and 9 or equal to -1"))
@@ -306,8 +305,8 @@ impl Key {
             Check::ShareOffsetReset => {
                 let text = value.text().filter(|text| !is_share_offset_reset(text))?;
                 let sentence = format!(
-                    "Invalid value `{text}` for configuration {}. The value must be either 'earliest', 'latest' or \
-                     of the format 'by_duration:<PnDTnHnMn.nS>'.",
+                    "Invalid value `{text}` for configuration {}. The value must be either 'earliest', \
+                     'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'.",
                     self.name
                 );
                 Some(Violation::value(text, sentence))

@@ -55,8 +55,8 @@ impl Listeners {
             return Err(ConfigError::invalid(
                 "controller.listener.names",
                 name,
-                "controller.listener.names must only contain values appearing in the 'listeners' configuration \
-                 when running the KRaft controller role",
+                "controller.listener.names must only contain values appearing in the 'listeners' \
+                 configuration when running the KRaft controller role",
             ));
         }
         let listeners: Vec<Listener> = endpoints
@@ -204,13 +204,15 @@ fn advertised(values: &Values, listeners: &[Listener]) -> Result<Vec<AdvertisedL
     }
     for endpoint in &advertised {
         if endpoint.host.as_deref() == Some("0.0.0.0") {
-            let allowed = "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address.";
+            let allowed = "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a \
+                           routable IP address.";
             return Err(ConfigError::invalid(KEY, "0.0.0.0", allowed));
         }
         if !listeners.iter().any(|listener| listener.name == endpoint.name) {
             let names: Vec<&str> = listeners.iter().map(|listener| listener.name.as_str()).collect();
             let allowed = format!(
-                "advertised.listeners listener names must be equal to or a subset of the ones defined in listeners: {}",
+                "advertised.listeners listener names must be equal to or a subset of the ones defined in \
+                 listeners: {}",
                 names.join(",")
             );
             return Err(ConfigError::invalid(KEY, &endpoint.name, allowed));
@@ -235,8 +237,8 @@ fn inter_broker(values: &Values, advertised: &[AdvertisedListener]) -> Result<St
     }
     let names: Vec<&str> = advertised.iter().map(|listener| listener.name.as_str()).collect();
     let allowed = format!(
-        "inter.broker.listener.name must be a listener name defined in advertised.listeners. The valid options based \
-         on currently configured listeners are {}",
+        "inter.broker.listener.name must be a listener name defined in advertised.listeners. The valid \
+         options based on currently configured listeners are {}",
         names.join(",")
     );
     Err(ConfigError::invalid(KEY, name, allowed))

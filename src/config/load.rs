@@ -79,8 +79,8 @@ const ASSUMED_WITHOUT_FILE: &[(&str, &str)] = &[
 /// Pairs of names for one thing: an assumption about one would contradict the other.
 const OTHER_NAMES: &[(&str, &str)] = &[("node.id", "broker.id"), ("log.dirs", "log.dir")];
 
-/// Reads the command line (without the program's name) and the environment. `read_file` gives the bytes of the
-/// properties file, or why it cannot.
+/// Reads the command line (without the program's name) and the environment. `read_file` gives the bytes of
+/// the properties file, or why it cannot.
 pub fn invocation(
     arguments: impl IntoIterator<Item = String>,
     environment: impl IntoIterator<Item = (String, String)>,

@@ -96,7 +96,8 @@ fn check_memory(values: &Values) -> Result<(), ConfigError> {
     }
     let per_ip: i64 = values.typed("max.connections.per.ip")?;
     if per_ip == 0 && connection_overrides(values)?.is_empty() {
-        let allowed = "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set.";
+        let allowed = "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides \
+                       property is set.";
         return Err(ConfigError::invalid("max.connections.per.ip", per_ip, allowed));
     }
     for key in ["socket.send.buffer.bytes", "socket.receive.buffer.bytes"] {
@@ -151,8 +152,8 @@ fn check_quorum(values: &Values) -> Result<(), ConfigError> {
             .ok_or_else(|| ConfigError::invalid(VOTERS, voter, "a voter is written id@host:port"))?;
         if voters.len() == 1 && id != node {
             let allowed = format!(
-                "If process.roles contains the 'controller' role, the node id {node} must be included in the set of \
-                 voters controller.quorum.voters"
+                "If process.roles contains the 'controller' role, the node id {node} must be included in the \
+                 set of voters controller.quorum.voters"
             );
             return Err(ConfigError::invalid(VOTERS, voter, allowed));
         }

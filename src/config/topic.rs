@@ -171,8 +171,8 @@ impl TopicConfig {
         let value = key.parse(text).map_err(|error| match error {
             // What a Kafka broker without remote storage says; tools know the sentence.
             ConfigError::Refused { .. } if name == "remote.storage.enable" => ConfigError::Conflict(
-                "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote \
-                 log storage."
+                "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with \
+                 remote log storage."
                     .to_owned(),
             ),
             ConfigError::Refused { .. } | ConfigError::Invalid { .. } | ConfigError::Conflict(_) => error,
@@ -238,7 +238,8 @@ impl TopicConfig {
         let (least, most) = (self.min_compaction_lag_ms, self.max_compaction_lag_ms);
         if least > most {
             return Err(ConfigError::Conflict(format!(
-                "conflict topic config setting min.compaction.lag.ms ({least}) > max.compaction.lag.ms ({most})"
+                "conflict topic config setting min.compaction.lag.ms ({least}) > \
+                 max.compaction.lag.ms ({most})"
             )));
         }
         Ok(())

@@ -69,10 +69,7 @@ macro_rules! from_integer {
     ($($type:ty),*) => {$(
         impl FromValue for $type {
             fn from_value(value: Value) -> Option<Self> {
-                match value {
-                    Value::Integer(number) => number.try_into().ok(),
-                    Value::Null | Value::Boolean(_) | Value::Double(_) | Value::Text(_) | Value::List(_) => None,
-                }
+                value.integer()?.try_into().ok()
             }
         }
     )*};

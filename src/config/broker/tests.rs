@@ -184,3 +184,29 @@ fn the_http_listener_and_the_request_cap_are_ours() {
     assert_eq!(config.http_listener.as_deref(), Some("localhost:9644"));
     assert_eq!(config.network.klamm_request_max_bytes, 1 << 20);
 }
+
+#[test]
+fn no_value_of_any_key_panics() {
+    let values = [
+        "",
+        "x",
+        ",",
+        "a:b",
+        "0",
+        "-1",
+        "NaN",
+        "1e309",
+        "2147483647",
+        "-2147483648",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "://:",
+    ];
+    for name in keys().chain(own::KEYS).chain(topic::KEYS).map(|key| key.name) {
+        for value in values {
+            let properties = properties(&[(name, value)]);
+            let _ = BrokerConfig::from_properties(&properties);
+            let _ = TopicConfig::resolve(&properties, &TopicConfig::default());
+        }
+    }
+}

@@ -112,11 +112,11 @@ fn brokers_are_refused_as_dynamic_broker_config_does() {
     let level =
         "Cannot update these configs at default cluster level, broker id must be specified: [listeners]";
     refused(&Resource::Broker(None), "listeners", Set, "PLAINTEXT://:1", code, level);
-    let bound = "Value PLAINTEXT://:1 for configuration listeners is not supported by this build: listeners do not \
-                 change while the broker runs";
+    let bound = "Value PLAINTEXT://:1 for configuration listeners is not supported by this build: listeners \
+                 do not change while the broker runs";
     refused(&broker(), "listeners", Set, "PLAINTEXT://:1", code, bound);
-    let retention = "Invalid value 0 for configuration log.retention.ms: log.retention.ms must be unlimited (-1) or, \
-                     greater than or equal to 1";
+    let retention = "Invalid value 0 for configuration log.retention.ms: log.retention.ms must be unlimited \
+                     (-1) or, greater than or equal to 1";
     refused(&broker(), "log.retention.ms", Set, "0", code, retention);
     let other = "Unexpected broker id, expected 1, but received 2";
     refused(&Resource::Broker(Some(BrokerId(2))), "log.retention.ms", Set, "5", code, other);

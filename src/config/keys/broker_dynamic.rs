@@ -1,4 +1,4 @@
-//! Broker keys that exist only as dynamic values (`QuotaConfig`, KIP-73): they are altered, no file sets them.
+//! Broker keys that exist only as dynamic values (`QuotaConfig`, KIP-73): altered, never set by a file.
 
 use crate::config::key::Check::AtLeast;
 use crate::config::key::Class::NoEffect;

@@ -120,3 +120,24 @@ fn a_bad_command_line_is_one_line() {
     let error = invoke(&["server.properties"], &[], "a=1\nb=\\u1").expect_err("malformed");
     assert_eq!(error, "properties file server.properties: line 2: Malformed \\uxxxx encoding.");
 }
+
+#[test]
+fn the_file_that_kafka_ships_starts_a_node() {
+    let file = "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=localhost:9093\n\
+                listeners=PLAINTEXT://:9092,CONTROLLER://:9093\ninter.broker.listener.name=PLAINTEXT\n\
+                advertised.listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093\n\
+                controller.listener.names=CONTROLLER\n\
+                listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL\n\
+                num.network.threads=3\nnum.io.threads=8\nsocket.send.buffer.bytes=102400\n\
+                log.dirs=/tmp/kraft-combined-logs\nnum.recovery.threads.per.data.dir=1\n\
+                offsets.topic.replication.factor=1\nshare.coordinator.state.topic.replication.factor=1\n\
+                transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
+                log.retention.hours=168\nlog.segment.bytes=1073741824\nlog.retention.check.interval.ms=300000\n";
+    let settings = run(&["server.properties"], &[], file);
+    let (config, warnings) = BrokerConfig::from_properties(&settings.properties).expect("Kafka's own file");
+    assert_eq!((config.listeners.len(), config.advertised_listeners.len()), (2, 1));
+    let warned: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warned.len(), 2, "{warned:?}");
+    assert!(warned[0].starts_with("num.recovery.threads.per.data.dir has no effect"), "{warned:?}");
+    assert!(warned[1].starts_with("share.coordinator.state.topic.replication.factor"), "{warned:?}");
+}

@@ -97,8 +97,8 @@ fn bad_values_are_refused_in_kafkas_words() {
                  Value must be between 1 and 9 or equal to -1";
     refused(&[("compression.gzip.level", "10")], level);
     let replicas = "Invalid value [x] for configuration leader.replication.throttled.replicas: \
-                    leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the \
-                    following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...";
+                    leader.replication.throttled.replicas must be the literal '*' or a list of replicas in \
+                    the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...";
     refused(&[("leader.replication.throttled.replicas", "x")], replicas);
     let lag = "conflict topic config setting min.compaction.lag.ms (10) > max.compaction.lag.ms (5)";
     refused(&[("min.compaction.lag.ms", "10"), ("max.compaction.lag.ms", "5")], lag);
@@ -114,7 +114,7 @@ fn throttled_replicas_are_pairs_or_a_star() {
 #[test]
 fn tiered_storage_is_refused_in_kafkas_words_unless_it_is_off() {
     assert!(resolve(&[("remote.storage.enable", "false"), ("local.retention.ms", "5")]).is_ok());
-    let sentence = "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote \
-                    log storage.";
+    let sentence = "Tiered Storage functionality is disabled in the broker. Topic cannot be configured \
+                    with remote log storage.";
     refused(&[("remote.storage.enable", "true")], sentence);
 }
