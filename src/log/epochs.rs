@@ -1,8 +1,8 @@
-//! Which leader epoch wrote which offsets of a partition (KIP-101, KIP-320), and the `leader-epoch-checkpoint` file that holds
-//! it.
+//! Which leader epoch wrote which offsets of a partition (KIP-101, KIP-320), and the
+//! `leader-epoch-checkpoint` file that holds it.
 //!
-//! Pure; the log writes the file. The cache is derived from the batches of the log, never trusted alone, but for
-//! the entry at or below the log start offset, whose batches are gone. Rules: `LeaderEpochFileCache`.
+//! Pure; the log writes the file. The cache is derived from the batches of the log, never trusted alone, but
+//! for the entry at or below the log start offset, whose batches are gone. Rules: `LeaderEpochFileCache`.
 
 use crate::protocol::ids::{LeaderEpoch, Offset};
 
@@ -29,8 +29,8 @@ impl EpochCache {
         self.entries.last().copied()
     }
 
-    /// The epoch writes from `start_offset` on. Later claims win: entries that contradict it go. A batch without
-    /// an epoch (-1) says nothing. Returns whether the cache has changed.
+    /// The epoch writes from `start_offset` on. Later claims win: entries that contradict it go. A batch
+    /// without an epoch (-1) says nothing. Returns whether the cache has changed.
     pub fn assign(&mut self, epoch: LeaderEpoch, start_offset: Offset) -> bool {
         if epoch.0 < 0 || start_offset.0 < 0 {
             return false;
@@ -73,7 +73,8 @@ impl EpochCache {
         Some(self.entries[above.checked_sub(1)?].epoch)
     }
 
-    /// The log ends at `end_offset`: epochs that began there or later are gone. Returns whether there were any.
+    /// The log ends at `end_offset`: epochs that began there or later are gone. Returns whether there were
+    /// any.
     pub fn truncate_from_end(&mut self, end_offset: Offset) -> bool {
         let kept = self.entries.partition_point(|entry| entry.start_offset < end_offset);
         let changed = kept < self.entries.len();
@@ -81,8 +82,8 @@ impl EpochCache {
         changed
     }
 
-    /// The log begins at `start_offset`: the epoch that wrote it begins there as well, and those before are gone.
-    /// Returns whether anything has changed.
+    /// The log begins at `start_offset`: the epoch that wrote it begins there as well, and those before are
+    /// gone. Returns whether anything has changed.
     pub fn truncate_from_start(&mut self, start_offset: Offset) -> bool {
         let above = self.entries.partition_point(|entry| entry.start_offset <= start_offset);
         let Some(first) = above.checked_sub(1) else { return false };
@@ -105,8 +106,8 @@ impl EpochCache {
         text
     }
 
-    /// Reads what [`EpochCache::to_text`] writes; `None` for anything else. Entries that contradict each other are
-    /// settled as [`EpochCache::assign`] does.
+    /// Reads what [`EpochCache::to_text`] writes; `None` for anything else. Entries that contradict each
+    /// other are settled as [`EpochCache::assign`] does.
     pub fn from_text(text: &str) -> Option<EpochCache> {
         let mut lines = text.lines();
         if lines.next()?.trim() != "0" {

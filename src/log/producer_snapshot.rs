@@ -1,5 +1,5 @@
-//! The `<offset>.snapshot` file beside a segment: producer state as Kafka's `ProducerSnapshot` version 1, which
-//! `kafka-dump-log` reads.
+//! The `<offset>.snapshot` file beside a segment: producer state as Kafka's `ProducerSnapshot` version 1,
+//! which `kafka-dump-log` reads.
 //!
 //! Pure: bytes to entries and back. Layout: version (2), CRC-32C of the rest (4), count (4), then 46 bytes a
 //! producer, without room for more than its last batch.

@@ -1,8 +1,10 @@
-//! What a partition remembers of its idempotent and transactional producers (KIP-98, KIP-890), derived from its log.
+//! What a partition remembers of its idempotent and transactional producers (KIP-98, KIP-890), derived from
+//! its log.
 //!
-//! Pure: [`ProducerState::check`] decides whether a batch may be appended, [`ProducerState::replay`] is the only way a batch changes
-//! the state, for leaders, followers and recovery alike. Rules: `ProducerStateManager`, `ProducerAppendInfo` and
-//! `ProducerStateEntry` of Kafka 4.4. Whether a transaction was verified with its coordinator is not decided here.
+//! Pure: [`ProducerState::check`] decides whether a batch may be appended, [`ProducerState::replay`] is the
+//! only way a batch changes the state, for leaders, followers and recovery alike. Rules:
+//! `ProducerStateManager`, `ProducerAppendInfo` and `ProducerStateEntry` of Kafka 4.4. Whether a transaction
+//! was verified with its coordinator is not decided here.
 
 use std::collections::BTreeMap;
 
@@ -269,8 +271,8 @@ impl ProducerState {
         }
     }
 
-    /// Takes in a batch that stands in the log at `first_offset`; every batch, in order. Returns the transaction
-    /// that it has ended.
+    /// Takes in a batch that stands in the log at `first_offset`; every batch, in order. Returns the
+    /// transaction that it has ended.
     pub fn replay(&mut self, batch: &BatchSummary, first_offset: Offset) -> Option<CompletedTransaction> {
         let last_offset = Offset(first_offset.0.saturating_add(i64::from(batch.last_offset_delta)));
         self.end_offset = Offset(last_offset.0.saturating_add(1));
@@ -329,8 +331,8 @@ impl ProducerState {
         })
     }
 
-    /// Remembers one more batch that lies before what a snapshot has of its producer, so that retries across a
-    /// clean restart are recognised. Batches come from the log's end backwards; one that does not fit is
+    /// Remembers one more batch that lies before what a snapshot has of its producer, so that retries across
+    /// a clean restart are recognised. Batches come from the log's end backwards; one that does not fit is
     /// ignored.
     pub fn recall(&mut self, batch: &BatchSummary) {
         if batch.is_control {
@@ -353,8 +355,8 @@ impl ProducerState {
         }
     }
 
-    /// Where the first transaction begins that is open, or ended by a marker above the high watermark. The last
-    /// stable offset is this or the high watermark, whichever is lower.
+    /// Where the first transaction begins that is open, or ended by a marker above the high watermark. The
+    /// last stable offset is this or the high watermark, whichever is lower.
     pub fn first_unstable_offset(&self) -> Option<Offset> {
         let undecided = self.first_undecided_offset();
         let unreplicated = self.unreplicated.first_key_value().map(|(first_offset, _)| *first_offset);

@@ -15,7 +15,7 @@ pub enum DecompressError {
     /// The output would be larger than the limit in bytes.
     TooLarge { limit: usize },
     /// The bytes are not of the codec.
-    Corrupt(&'static str),
+    Corrupt(Compression),
 }
 
 impl fmt::Display for DecompressError {
@@ -24,7 +24,9 @@ impl fmt::Display for DecompressError {
             DecompressError::TooLarge { limit } => {
                 write!(formatter, "the decompressed records are larger than {limit} bytes")
             }
-            DecompressError::Corrupt(codec) => write!(formatter, "the records are not {codec}"),
+            DecompressError::Corrupt(codec) => {
+                write!(formatter, "the records are not compressed as {codec:?}")
+            }
         }
     }
 }
@@ -51,23 +53,27 @@ const SNAPPY_MOST_GROWTH: usize = 32;
 
 /// The records of a batch, uncompressed; at most `limit` bytes of them.
 pub fn decompress(codec: Compression, bytes: &[u8], limit: usize) -> Result<Vec<u8>, DecompressError> {
-    match codec {
-        Compression::None if bytes.len() > limit => Err(DecompressError::TooLarge { limit }),
-        Compression::None => Ok(bytes.to_vec()),
-        Compression::Gzip => read_all(flate2::bufread::MultiGzDecoder::new(bytes), limit, "gzip"),
-        Compression::Snappy => decompress_snappy(bytes, limit),
-        Compression::Lz4 => read_all(lz4_flex::frame::FrameDecoder::new(bytes), limit, "lz4"),
-        Compression::Zstd => {
-            let decoder = zstd::stream::read::Decoder::with_buffer(bytes)
-                .map_err(|_| DecompressError::Corrupt("zstd"))?;
-            read_all(decoder, limit, "zstd")
-        }
-    }
+    read_all(reader(codec, bytes)?, limit, codec)
 }
 
-fn read_all(reader: impl Read, limit: usize, codec: &'static str) -> Result<Vec<u8>, DecompressError> {
+/// Decompresses piece by piece: memory stays at a codec's window, and a snappy block's size, however much
+/// comes out.
+pub fn reader<'a>(codec: Compression, bytes: &'a [u8]) -> Result<Box<dyn Read + 'a>, DecompressError> {
+    Ok(match codec {
+        Compression::None => Box::new(bytes),
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(bytes)),
+        Compression::Snappy => Box::new(SnappyReader::new(bytes)),
+        Compression::Lz4 => Box::new(lz4_flex::frame::FrameDecoder::new(bytes)),
+        Compression::Zstd => {
+            let decoder = zstd::stream::read::Decoder::with_buffer(bytes);
+            Box::new(decoder.map_err(|_| DecompressError::Corrupt(codec))?)
+        }
+    })
+}
+
+fn read_all(reader: impl Read, limit: usize, codec: Compression) -> Result<Vec<u8>, DecompressError> {
     // One byte more than allowed tells "too large" from "just fits".
-    let mut reader = reader.take(limit as u64 + 1);
+    let mut reader = reader.take((limit as u64).saturating_add(1));
     let mut out = Vec::new();
     loop {
         let filled = out.len();
@@ -87,42 +93,58 @@ fn read_all(reader: impl Read, limit: usize, codec: &'static str) -> Result<Vec<
     }
 }
 
-fn decompress_snappy(bytes: &[u8], limit: usize) -> Result<Vec<u8>, DecompressError> {
-    let mut out = Vec::new();
-    if !bytes.starts_with(XERIAL_MAGIC) {
-        append_snappy_block(bytes, limit, &mut out)?;
-        return Ok(out);
-    }
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        // Streams may be concatenated: a header can stand where a block could.
-        if rest.starts_with(XERIAL_MAGIC) {
-            rest = rest.get(XERIAL_HEADER_SIZE..).ok_or(DecompressError::Corrupt("snappy"))?;
-            continue;
-        }
-        let (size, after) = rest.split_first_chunk::<4>().ok_or(DecompressError::Corrupt("snappy"))?;
-        let size = u32::from_be_bytes(*size) as usize;
-        let (block, after) = after.split_at_checked(size).ok_or(DecompressError::Corrupt("snappy"))?;
-        append_snappy_block(block, limit, &mut out)?;
-        rest = after;
-    }
-    Ok(out)
+/// Blocks in xerial framing, or one raw block.
+struct SnappyReader<'a> {
+    rest: &'a [u8],
+    is_framed: bool,
+    block: Vec<u8>,
+    position: usize,
 }
 
-fn append_snappy_block(block: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), DecompressError> {
-    let size = snap::raw::decompress_len(block).map_err(|_| DecompressError::Corrupt("snappy"))?;
-    if size / SNAPPY_MOST_GROWTH > block.len() {
-        return Err(DecompressError::Corrupt("snappy"));
+impl<'a> SnappyReader<'a> {
+    fn new(bytes: &'a [u8]) -> SnappyReader<'a> {
+        let is_framed = bytes.starts_with(XERIAL_MAGIC);
+        SnappyReader { rest: bytes, is_framed, block: Vec::new(), position: 0 }
     }
-    let start = out.len();
-    if start + size > limit {
-        return Err(DecompressError::TooLarge { limit });
+
+    /// The next compressed block; `None` at the end, an error when the bytes end inside it.
+    fn next_block(&mut self) -> io::Result<Option<&'a [u8]>> {
+        if !self.is_framed {
+            let block = std::mem::take(&mut self.rest);
+            return Ok((!block.is_empty()).then_some(block));
+        }
+        // Streams may be concatenated: a header can stand where a block could.
+        while self.rest.starts_with(XERIAL_MAGIC) {
+            self.rest = self.rest.get(XERIAL_HEADER_SIZE..).ok_or(io::ErrorKind::UnexpectedEof)?;
+        }
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let (size, rest) = self.rest.split_first_chunk::<4>().ok_or(io::ErrorKind::UnexpectedEof)?;
+        let size = u32::from_be_bytes(*size) as usize;
+        let (block, rest) = rest.split_at_checked(size).ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.rest = rest;
+        Ok(Some(block))
     }
-    out.resize(start + size, 0);
-    snap::raw::Decoder::new()
-        .decompress(block, &mut out[start..])
-        .map_err(|_| DecompressError::Corrupt("snappy"))?;
-    Ok(())
+}
+
+impl Read for SnappyReader<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.position == self.block.len() {
+            let Some(block) = self.next_block()? else { return Ok(0) };
+            let size = snap::raw::decompress_len(block)?;
+            if size / SNAPPY_MOST_GROWTH > block.len() {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            self.block.resize(size, 0);
+            self.position = 0;
+            snap::raw::Decoder::new().decompress(block, &mut self.block)?;
+        }
+        let size = out.len().min(self.block.len() - self.position);
+        out[..size].copy_from_slice(&self.block[self.position..self.position + size]);
+        self.position += size;
+        Ok(size)
+    }
 }
 
 /// Compresses records as the Java client would. LZ4 has one level here.

@@ -1,9 +1,10 @@
 //! Fetch (key 1), versions 4 to 18, as a hot codec: an owned request, and a response that is written around
 //! records which the caller splices in, from memory or from a file.
 //!
-//! Knows bytes only. KIP-227 (sessions, v7), KIP-320 (epochs, v9 and v12), KIP-392 (rack, preferred replica, v11),
-//! KIP-516 (topic ids, v13), KIP-903 (replica state, v15), KIP-951 (endpoints, v16), KIP-853 (directory id,
-//! v17), KIP-1166 (replica's high watermark, v18). Is its own shape check, as [`produce`](super::produce).
+//! Knows bytes only. KIP-227 (sessions, v7), KIP-320 (epochs, v9 and v12), KIP-392 (rack, preferred replica,
+//! v11), KIP-516 (topic ids, v13), KIP-903 (replica state, v15), KIP-951 (endpoints, v16), KIP-853 (directory
+//! id, v17), KIP-1166 (replica's high watermark, v18). Is its own shape check, as
+//! [`produce`](super::produce).
 
 use bytes::{BufMut, BytesMut};
 
@@ -14,6 +15,8 @@ use crate::protocol::wire::{self, Malformed, Reader};
 
 const FLEXIBLE_SINCE: i16 = 12;
 const TOPIC_ID_SINCE: i16 = 13;
+/// Kafka's decoder refuses it too, though it skips tags that no version has.
+const TAG_OF_A_LATER_VERSION: Malformed = Malformed("a tagged field belongs to a later version");
 
 /// Which topic: by name up to version 12, by id since 13.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -186,6 +189,7 @@ fn parse_partition(version: i16, reader: &mut Reader<'_>) -> Result<FetchPartiti
         match tag {
             0 if version >= 17 => partition.replica_directory_id = reader.uuid()?,
             1 if version >= 18 => partition.high_watermark = Offset(reader.i64()?),
+            0 | 1 => return Err(TAG_OF_A_LATER_VERSION),
             _ => return Ok(false),
         }
         Ok(true)
@@ -226,6 +230,7 @@ fn parse_request_tags(
                 request.replica_epoch = reader.i64()?;
                 reader.skip_tagged_fields()?;
             }
+            1 => return Err(TAG_OF_A_LATER_VERSION),
             _ => return Ok(false),
         }
         Ok(true)
@@ -302,8 +307,8 @@ impl TopicKey {
 }
 
 /// Writes a response body piece by piece, in the order of its fields. After
-/// [`partition`](ResponseWriter::partition) the caller appends exactly the announced bytes of records to the same
-/// output; what follows the records is written by the next call.
+/// [`partition`](ResponseWriter::partition) the caller appends exactly the announced bytes of records to the
+/// same output; what follows the records is written by the next call.
 pub struct ResponseWriter {
     version: i16,
     pending_tags: Option<PartitionTags>,

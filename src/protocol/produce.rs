@@ -1,9 +1,10 @@
 //! Produce (key 0), versions 3 to 13, as a hot codec: the request is parsed into ranges of its frame, so that
 //! records are patched and written where the socket put them.
 //!
-//! Knows bytes only: whether records are acceptable is [`validate`](super::validate)'s question. KIP-98 (v3), KIP-467 (record
-//! errors, v8), KIP-951 (current leader, v10), KIP-516 (topic ids, v13). Is its own shape check: any bytes are
-//! either a request or [`Malformed`], and nothing is allocated that the frame does not hold.
+//! Knows bytes only: whether records are acceptable is [`validate`](super::validate)'s question. KIP-98 (v3),
+//! KIP-467 (record errors, v8), KIP-951 (current leader, v10), KIP-516 (topic ids, v13). Is its own shape
+//! check: any bytes are either a request or [`Malformed`], and nothing is allocated that the frame does not
+//! hold.
 
 use std::ops::Range;
 

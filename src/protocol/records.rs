@@ -1,12 +1,16 @@
 //! The records inside a batch of format 2, uncompressed: read without allocation, and written.
 //!
 //! A record is `length attributes timestampDelta offsetDelta key value headers`, all numbers zigzag varints
-//! (`org.apache.kafka.common.record.DefaultRecord`). Reading accepts what Kafka accepts: a length must be met exactly, the count
-//! of a batch must be met exactly, any negative key or value length is null.
+//! (`org.apache.kafka.common.record.DefaultRecord`). Reading accepts what Kafka accepts: a length must be met
+//! exactly, the count of a batch must be met exactly, any negative key or value length is null.
 
 use crate::protocol::batch::{Batch, Compression, HEADER_SIZE, TimestampType};
 use crate::protocol::compression::{self, Level};
 use crate::protocol::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp};
+
+mod stream;
+
+pub use stream::RecordStream;
 
 /// Why bytes are not the records that a batch declares. Kafka answers INVALID_RECORD to all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,10 @@ pub enum RecordError {
     BadHeaders,
     /// Bytes follow the last declared record.
     TrailingBytes,
+    /// A record of a compressed batch, or all of them together, are larger than is allowed.
+    TooLarge,
+    /// The bytes are not of the batch's codec.
+    BadCompression,
 }
 
 /// One record, borrowed from its batch.
@@ -31,6 +39,30 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
     pub headers: Headers<'a>,
+}
+
+/// A record without its contents: what most rules look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordShape {
+    pub timestamp_delta: i64,
+    pub offset_delta: i32,
+    /// -1 is null.
+    pub key_size: i64,
+    /// -1 is null.
+    pub value_size: i64,
+}
+
+impl Record<'_> {
+    #[inline]
+    pub fn shape(&self) -> RecordShape {
+        let size = |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| bytes.len() as i64);
+        RecordShape {
+            timestamp_delta: self.timestamp_delta,
+            offset_delta: self.offset_delta,
+            key_size: size(self.key),
+            value_size: size(self.value),
+        }
+    }
 }
 
 /// Headers of a record that has been read, in order, duplicates included.

@@ -1,17 +1,21 @@
 //! Whether a partition accepts the records of a Produce request, decided before any lock is taken.
 //!
-//! The rules and their order are those of `ProduceRequest.validateRecords`, `UnifiedLog.analyzeAndValidateRecords`
-//! and `LogValidator`, for format 2 only. Unlike Kafka, a compressed batch is decompressed only where the answer
-//! depends on its records: compacted topics, another codec than the producer's, a bound on old timestamps, or a
-//! header that contradicts itself. Offsets and leader epochs are not this file's business: they are patched by the
-//! log, outside the CRC.
+//! The rules and their order are those of `ProduceRequest.validateRecords`,
+//! `UnifiedLog.analyzeAndValidateRecords` and `LogValidator`, for format 2 only. Unlike Kafka, a compressed
+//! batch is decompressed only where the answer depends on its records: compacted topics, another codec than
+//! the producer's, a bound on old timestamps, or a header that contradicts itself. Offsets and leader epochs
+//! are not this file's business: they are patched by the log, outside the CRC.
+
+use std::io::{self, Read};
 
 use crate::protocol::batch::{Batch, BatchMut, Compression, LOG_OVERHEAD, TimestampType};
-use crate::protocol::compression::{self, DecompressError, Level};
+use crate::protocol::compression::{self, Level};
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::{Offset, PartitionIndex, Timestamp};
 use crate::protocol::produce::RecordFailure;
-use crate::protocol::records::{BatchBuilder, BatchHeader, Record, RecordIter};
+use crate::protocol::records::{
+    BatchBuilder, BatchHeader, RecordError, RecordIter, RecordShape, RecordStream,
+};
 use crate::protocol::summary::BatchSummary;
 
 /// What a topic demands of its records.
@@ -54,7 +58,8 @@ pub struct Validated {
     pub replacement: Option<Vec<u8>>,
 }
 
-/// Records that are refused. Kafka sends the log start offset along with INVALID_RECORD and INVALID_TIMESTAMP.
+/// Records that are refused. Kafka sends the log start offset along with INVALID_RECORD and
+/// INVALID_TIMESTAMP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProduceError {
     /// With a message only where Kafka sends one.
@@ -67,9 +72,6 @@ pub struct ProduceError {
 /// times its bytes.
 pub const MOST_RECORD_ERRORS: usize = 1_000;
 
-/// All records of one compressed batch together, when they must be looked at.
-const MOST_DECOMPRESSED_BYTES: usize = 1 << 30;
-
 impl From<ErrorCode> for ProduceError {
     fn from(code: ErrorCode) -> ProduceError {
         ProduceError { error: code.into(), record_errors: Vec::new() }
@@ -81,38 +83,39 @@ pub fn validate_produce(records: &mut [u8], rules: &ProduceRules<'_>) -> Result<
     let batch = only_batch(records, rules.api_version)?;
     let codec = check_header(batch, rules)?;
     let (target, level) = rules.compression.unwrap_or((codec, Level::DEFAULT));
-    let decompressed = if codec != Compression::None && (target != codec || depends_on_records(batch, rules))
-    {
-        Some(decompress_records(batch, codec)?)
-    } else {
-        None
-    };
-    let plain = match (&decompressed, codec) {
-        (Some(records), _) => Some(RecordIter::new(records, batch.record_count())),
-        (None, Compression::None) => Some(RecordIter::of(batch)),
-        (None, Compression::Gzip | Compression::Snappy | Compression::Lz4 | Compression::Zstd) => None,
-    };
-    let scan = match plain.clone() {
-        Some(records) => scan(batch, records, rules)?,
-        None => Scan::of_header(batch),
-    };
     let size_bytes = batch.size();
-    let max_timestamp_offset_delta = scan.max_timestamp_offset_delta;
-    match plain {
+    let decompressed;
+    let (scan, plain) = if codec == Compression::None {
+        (scan_records(batch, batch.records(), rules)?, batch.records())
+    } else if target != codec {
+        decompressed = decompress_records(batch, codec, rules)?;
+        (scan_records(batch, &decompressed, rules)?, decompressed.as_slice())
+    } else {
+        let scan = if depends_on_records(batch, rules) {
+            scan(batch, || stream(batch, codec, rules), rules)?
+        } else {
+            Scan::of_header(batch)
+        };
         // Kafka gives records with odd offset deltas the offsets they should have.
-        Some(records) if target != codec || !scan.sequential => {
-            let replacement = rebuild(batch, records, (target, level), rules);
-            let (batch, _) = Batch::split_first(&replacement).expect("the builder writes a whole batch");
-            let summary = accept(batch, rules)?;
-            Ok(Validated { summary, max_timestamp_offset_delta, size_bytes, replacement: Some(replacement) })
-        }
-        Some(_) | None => {
-            let (mut batch, _) = BatchMut::split_first(records).expect("the batch was whole before");
-            set_timestamps(&mut batch, scan.max_timestamp, rules);
-            let summary = accept(batch.as_batch(), rules)?;
-            Ok(Validated { summary, max_timestamp_offset_delta, size_bytes, replacement: None })
-        }
+        decompressed = if scan.sequential { Vec::new() } else { decompress_records(batch, codec, rules)? };
+        (scan, decompressed.as_slice())
+    };
+    let max_timestamp_offset_delta = scan.max_timestamp_offset_delta;
+    if target != codec || !scan.sequential {
+        let replacement = rebuild(batch, plain, (target, level), rules)?;
+        let (batch, _) = Batch::split_first(&replacement).expect("the builder writes a whole batch");
+        let summary = accept(batch, rules)?;
+        return Ok(Validated {
+            summary,
+            max_timestamp_offset_delta,
+            size_bytes,
+            replacement: Some(replacement),
+        });
     }
+    let (mut batch, _) = BatchMut::split_first(records).expect("the batch was whole before");
+    set_timestamps(&mut batch, scan.max_timestamp, rules);
+    let summary = accept(batch.as_batch(), rules)?;
+    Ok(Validated { summary, max_timestamp_offset_delta, size_bytes, replacement: None })
 }
 
 /// The one batch of a Produce request (v3 and later), as `ByteBufferLogInputStream` cuts it.
@@ -189,32 +192,56 @@ fn accept(batch: Batch<'_>, rules: &ProduceRules<'_>) -> Result<BatchSummary, Pr
     BatchSummary::of(batch).map_err(|_| ErrorCode::InvalidRecord.into())
 }
 
-fn decompress_records(batch: Batch<'_>, codec: Compression) -> Result<Vec<u8>, ProduceError> {
-    compression::decompress(codec, batch.records(), MOST_DECOMPRESSED_BYTES).map_err(|error| match error {
-        DecompressError::TooLarge { .. } => ErrorCode::MessageTooLarge.into(),
-        DecompressError::Corrupt(_) => ErrorCode::CorruptMessage.into(),
-    })
+/// All records of one compressed batch together. Kafka has no such limit; producers stay far below it.
+fn most_decompressed_bytes(rules: &ProduceRules<'_>) -> usize {
+    (64 << 20) + rules.max_message_bytes.saturating_mul(16).min(1 << 30)
+}
+
+fn decompress_records(
+    batch: Batch<'_>,
+    codec: Compression,
+    rules: &ProduceRules<'_>,
+) -> Result<Vec<u8>, ProduceError> {
+    // Kafka answers UNKNOWN_SERVER_ERROR to bytes that are not of their codec, which tells a producer less.
+    compression::decompress(codec, batch.records(), most_decompressed_bytes(rules))
+        .map_err(|_| ErrorCode::InvalidRecord.into())
+}
+
+/// The shapes of the records of a compressed batch.
+fn stream<'a>(
+    batch: Batch<'a>,
+    codec: Compression,
+    rules: &ProduceRules<'_>,
+) -> RecordStream<Box<dyn Read + 'a>> {
+    let largest = rules.max_decompressed_message_bytes;
+    match compression::reader(codec, batch.records()) {
+        Ok(reader) => {
+            RecordStream::new(reader, batch.record_count(), largest, most_decompressed_bytes(rules))
+        }
+        // A decoder that cannot even begin: no byte comes out, and the first record is missing.
+        Err(_) => RecordStream::new(Box::new(io::empty()), batch.record_count(), largest, 0),
+    }
 }
 
 /// `LogValidator.buildRecordsAndAssignOffsets`: the same records in another codec, offsets from 0.
 fn rebuild(
     batch: Batch<'_>,
-    records: RecordIter<'_>,
+    records: &[u8],
     (compression, level): (Compression, Level),
     rules: &ProduceRules<'_>,
-) -> Vec<u8> {
+) -> Result<Vec<u8>, ProduceError> {
     let timestamp_type = rules.timestamp_type;
     let mut builder =
         BatchBuilder::new(BatchHeader { compression, level, timestamp_type, ..BatchHeader::of(batch) });
     let times = RecordTimes::of(batch);
-    for (index, record) in records.enumerate() {
-        let record = record.expect("the records were read before");
-        builder.push_record(index as i32, times.of_record(&record), &record);
+    for (index, record) in RecordIter::new(records, batch.record_count()).enumerate() {
+        let record = record.map_err(|_| ErrorCode::InvalidRecord)?;
+        builder.push_record(index as i32, times.of_record(&record.shape()), &record);
     }
     if timestamp_type == TimestampType::LogAppendTime {
         builder.set_max_timestamp(rules.now);
     }
-    builder.build()
+    Ok(builder.build())
 }
 
 /// Whether the header of a compressed batch cannot answer for its records.
@@ -249,13 +276,25 @@ impl Scan {
     }
 }
 
-/// Looks at every record: 12-14 ns each, which an uncompressed batch can always afford.
-fn scan(batch: Batch<'_>, records: RecordIter<'_>, rules: &ProduceRules<'_>) -> Result<Scan, ProduceError> {
+fn scan_records(batch: Batch<'_>, records: &[u8], rules: &ProduceRules<'_>) -> Result<Scan, ProduceError> {
+    let shapes = || {
+        let records = RecordIter::new(records, batch.record_count());
+        records.map(|record| record.map(|record| record.shape()))
+    };
+    scan(batch, shapes, rules)
+}
+
+/// Looks at every record: 12-14 ns each, which an uncompressed batch can always afford. `records` gives them
+/// again from the first when there is something to tell of them.
+fn scan<I>(batch: Batch<'_>, records: impl Fn() -> I, rules: &ProduceRules<'_>) -> Result<Scan, ProduceError>
+where
+    I: Iterator<Item = Result<RecordShape, RecordError>>,
+{
     let times = RecordTimes::of(batch);
     let mut scan =
         Scan { max_timestamp: Timestamp::NONE, max_timestamp_offset_delta: None, sequential: true };
     let mut failed = false;
-    for (index, record) in records.clone().enumerate() {
+    for (index, record) in records().enumerate() {
         let record = record.map_err(|_| ErrorCode::InvalidRecord)?;
         let timestamp = times.of_record(&record);
         failed |= record_failure(&record, timestamp, batch, rules).is_some();
@@ -265,7 +304,7 @@ fn scan(batch: Batch<'_>, records: RecordIter<'_>, rules: &ProduceRules<'_>) -> 
         }
         scan.sequential &= record.offset_delta as usize == index;
     }
-    if failed { Err(collect_failures(batch, records, rules)) } else { Ok(scan) }
+    if failed { Err(collect_failures(batch, records(), rules)) } else { Ok(scan) }
 }
 
 /// The time of a record: its own, or the batch's when that is LogAppendTime.
@@ -284,7 +323,7 @@ impl RecordTimes {
     }
 
     #[inline]
-    fn of_record(&self, record: &Record<'_>) -> Timestamp {
+    fn of_record(&self, record: &RecordShape) -> Timestamp {
         self.log_append_time.unwrap_or(Timestamp(self.first.0.wrapping_add(record.timestamp_delta)))
     }
 }
@@ -299,12 +338,12 @@ enum Failure {
 
 #[inline]
 fn record_failure(
-    record: &Record<'_>,
+    record: &RecordShape,
     timestamp: Timestamp,
     batch: Batch<'_>,
     rules: &ProduceRules<'_>,
 ) -> Option<Failure> {
-    if rules.compacted && record.key.is_none() {
+    if rules.compacted && record.key_size < 0 {
         return Some(Failure::NoKey);
     }
     if rules.timestamp_type == TimestampType::CreateTime && timestamp != Timestamp::NONE {
@@ -325,7 +364,11 @@ fn out_of_bounds(timestamp: Timestamp, rules: &ProduceRules<'_>) -> bool {
 
 /// The answer for a batch in which at least one record fails (KIP-467), in Kafka's words.
 #[cold]
-fn collect_failures(batch: Batch<'_>, records: RecordIter<'_>, rules: &ProduceRules<'_>) -> ProduceError {
+fn collect_failures(
+    batch: Batch<'_>,
+    records: impl Iterator<Item = Result<RecordShape, RecordError>>,
+    rules: &ProduceRules<'_>,
+) -> ProduceError {
     let times = RecordTimes::of(batch);
     let mut failures = Vec::new();
     let mut count = 0usize;
@@ -350,7 +393,8 @@ fn collect_failures(batch: Batch<'_>, records: RecordIter<'_>, rules: &ProduceRu
     }
     let shown: Vec<String> = failures.iter().take(3).map(failure_text).collect();
     let message = format!(
-        "One or more records have been rejected due to {count} record errors in total, and only showing the first three errors at most: [{}]",
+        "One or more records have been rejected due to {count} record errors in total, and only showing \
+         the first three errors at most: [{}]",
         shown.join(", ")
     );
     ProduceError { error: ApiError::new(ErrorCode::InvalidRecord, message), record_errors: failures }
@@ -364,7 +408,7 @@ fn failure_text(failure: &RecordFailure) -> String {
 
 fn failure_message(
     failure: Failure,
-    record: &Record<'_>,
+    record: &RecordShape,
     timestamp: Timestamp,
     rules: &ProduceRules<'_>,
 ) -> String {
@@ -374,20 +418,17 @@ fn failure_message(
             rules.topic, rules.partition
         ),
         Failure::TimestampOutOfBounds => format!(
-            "Timestamp {timestamp} of message with offset {} is out of range. The timestamp should be within [{}, {}]",
+            "Timestamp {timestamp} of message with offset {} is out of range. The timestamp should be within \
+             [{}, {}]",
             record.offset_delta,
             rules.now.0.wrapping_sub(rules.timestamp_before_max_ms),
             rules.now.0.wrapping_add(rules.timestamp_after_max_ms),
         ),
-        Failure::LogAppendTimeFromProducer => {
-            let size = |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| bytes.len() as i64);
-            format!(
-                "Invalid timestamp type in message DefaultRecord(offset={}, timestamp={timestamp}, key={} bytes, value={} bytes). Producer should not set timestamp type to LogAppendTime.",
-                record.offset_delta,
-                size(record.key),
-                size(record.value),
-            )
-        }
+        Failure::LogAppendTimeFromProducer => format!(
+            "Invalid timestamp type in message DefaultRecord(offset={}, timestamp={timestamp}, key={} bytes, \
+             value={} bytes). Producer should not set timestamp type to LogAppendTime.",
+            record.offset_delta, record.key_size, record.value_size,
+        ),
     }
 }
 

@@ -4,6 +4,9 @@ use kafka_protocol::messages::{self, TopicName as CrateTopicName};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
 use super::*;
+use crate::fuzz::memory::allocated_by;
+use crate::fuzz::smoke;
+use crate::protocol::shapes::{self, Limits};
 
 const TOPIC_ID: Uuid = Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
 const DIRECTORY_ID: Uuid = Uuid::from_u128(77);
@@ -148,6 +151,18 @@ fn any_changed_byte_gives_an_answer() {
 }
 
 #[test]
+fn a_tag_of_a_later_version_is_malformed() {
+    for (version, tag) in [(12, 1), (14, 1)] {
+        let mut frame = Vec::new();
+        messages::FetchRequest::default().encode(&mut frame, version).unwrap();
+        *frame.last_mut().unwrap() = 1;
+        frame.extend_from_slice(&[tag, 13]);
+        frame.extend_from_slice(&[0; 13]);
+        assert!(parse(version, &frame, 0).is_err(), "version {version}");
+    }
+}
+
+#[test]
 fn a_consumer_of_a_late_version_has_no_replica_id() {
     let mut frame = Vec::new();
     messages::FetchRequest::default().encode(&mut frame, 18).unwrap();
@@ -245,4 +260,26 @@ fn a_response_with_a_missing_partition_is_our_bug() {
     let mut writer = ResponseWriter::begin(12, &mut out, 0, ErrorCode::None, 0, 1);
     writer.topic(&mut out, TopicName::Name("t"), 1);
     writer.end(&mut out, &[]);
+}
+
+/// The parser takes all bodies that the walker takes, but for isolation levels that do not exist. It need not
+/// care for the order of tags.
+#[test]
+fn the_parser_takes_what_the_walker_takes() {
+    let corpus: Vec<Vec<u8>> =
+        (4..=18).map(|version| [&[version as u8], &frame(version)[4..]].concat()).collect();
+    smoke("fetch", &corpus, 60_000, |input| {
+        let Some((version, body)) = input.split_first() else { return };
+        let version = i16::from(*version);
+        if !(4..=18).contains(&version) {
+            return;
+        }
+        let (parsed, allocated) = allocated_by(|| parse(version, body, 0));
+        assert!(allocated <= 64 + 16 * body.len(), "allocated {allocated}");
+        let shape = shapes::check(1, version, body, &Limits::default());
+        if shape.is_err() || parsed == Err(Malformed("an isolation level is neither 0 nor 1")) {
+            return;
+        }
+        parsed.expect("the walker has accepted it");
+    });
 }

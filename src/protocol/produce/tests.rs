@@ -4,7 +4,10 @@ use kafka_protocol::messages::{self, TopicName, TransactionalId};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
 use super::*;
+use crate::fuzz::memory::allocated_by;
+use crate::fuzz::smoke;
 use crate::protocol::ids::Uuid;
+use crate::protocol::shapes::{self, Limits};
 
 const TOPIC_ID: Uuid = Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
 
@@ -205,4 +208,51 @@ fn a_plain_success_has_no_tagged_fields() {
     write_response(13, &mut out, &frame, &request, &[answer], 0, &[]);
     // One topic: count, id, count, index, error, three offsets or times, no record errors, no message, no tags.
     assert_eq!(out.len(), 1 + 16 + 1 + (4 + 2 + 24 + 1 + 1 + 1) + 1 + 4 + 1);
+}
+
+/// The parser takes all bodies that the walker takes, and reads in them what the crate reads. It need not care
+/// for the order of tags that it skips.
+#[test]
+fn the_parser_agrees_with_the_walker_and_the_crate() {
+    let corpus: Vec<Vec<u8>> = (3..=13)
+        .map(|version| {
+            let (frame, body) = frame(version);
+            [&[version as u8], &frame[body..]].concat()
+        })
+        .collect();
+    smoke("produce", &corpus, 60_000, |input| {
+        let Some((version, body)) = input.split_first() else { return };
+        let version = i16::from(*version);
+        if !(3..=13).contains(&version) {
+            return;
+        }
+        let mut request = ProduceRequest::default();
+        let (parsed, allocated) = allocated_by(|| parse(version, body, 0, &mut request));
+        assert!(allocated <= 64 + 64 * body.len(), "allocated {allocated}");
+        let shape = shapes::check(0, version, body, &Limits::default());
+        if shape.is_err() {
+            return;
+        }
+        parsed.expect("the walker has accepted it");
+        let mut bytes = Bytes::copy_from_slice(body);
+        let decoded =
+            messages::ProduceRequest::decode(&mut bytes, version).expect("the walker has checked it");
+        assert_eq!((request.acks, request.timeout_ms), (decoded.acks, decoded.timeout_ms));
+        let mut partitions = request.partitions.iter();
+        for topic in &decoded.topic_data {
+            for expected in &topic.partition_data {
+                let partition = partitions.next().expect("as many partitions");
+                assert_eq!(partition.partition.0, expected.index);
+                let records = partition.records.clone().map(|range| &body[range]);
+                assert_eq!(records, expected.records.as_deref());
+                match &partition.topic {
+                    TopicRef::Name(range) => {
+                        assert_eq!(&body[range.clone()], topic.name.0.as_bytes());
+                    }
+                    TopicRef::Id(id) => assert_eq!(id.0, topic.topic_id),
+                }
+            }
+        }
+        assert!(partitions.next().is_none());
+    });
 }

@@ -1,4 +1,117 @@
 use super::*;
+use crate::fuzz::smoke;
+use crate::protocol::summary::{BatchSummary, ControlType, EndTransactionMarker};
+
+/// A batch that Apache Kafka has written.
+fn java_batch(name: &str) -> Vec<u8> {
+    let line = include_str!("java-batches.txt")
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
+        .unwrap_or_else(|| panic!("no batch {name}"));
+    (0..line.len() / 2)
+        .map(|index| u8::from_str_radix(&line[2 * index..2 * index + 2], 16).unwrap())
+        .collect()
+}
+
+fn like_java(compression: Compression) -> Vec<u8> {
+    let mut builder = BatchBuilder::new(BatchHeader {
+        leader_epoch: LeaderEpoch(5),
+        compression,
+        transactional: true,
+        producer_id: ProducerId(77),
+        producer_epoch: ProducerEpoch(2),
+        base_sequence: 40,
+        ..BatchHeader::default()
+    });
+    builder.push(&NewRecord {
+        timestamp: Timestamp(1_700_000_000_000),
+        key: Some(b"key"),
+        value: Some(b"a value that repeats, repeats, repeats, repeats, repeats"),
+        headers: &[(b"h", Some(b"1")), (b"h", None)],
+    });
+    builder.push(&NewRecord {
+        timestamp: Timestamp(1_700_000_000_005),
+        value: Some(b""),
+        ..NewRecord::default()
+    });
+    builder.push(&NewRecord {
+        timestamp: Timestamp(1_699_999_999_990),
+        key: Some(b""),
+        ..NewRecord::default()
+    });
+    builder.build()
+}
+
+#[test]
+fn an_uncompressed_batch_is_what_java_writes() {
+    assert_eq!(like_java(Compression::None), java_batch("none"));
+}
+
+#[test]
+fn every_codec_of_java_is_read() {
+    let plain = like_java(Compression::None);
+    let (plain, _) = Batch::split_first(&plain).unwrap();
+    for name in ["gzip", "snappy", "lz4", "zstd"] {
+        let bytes = java_batch(name);
+        let (batch, rest) = Batch::split_first(&bytes).unwrap();
+        assert!(rest.is_empty() && batch.crc_matches(), "{name}");
+        let codec = batch.compression().unwrap();
+        let records = compression::decompress(codec, batch.records(), 1_000);
+        assert_eq!(records.as_deref(), Ok(plain.records()), "{name}");
+        assert_eq!(BatchSummary::of(batch), BatchSummary::of(plain), "{name}");
+    }
+}
+
+#[test]
+fn a_marker_of_java_is_read() {
+    let bytes = java_batch("marker");
+    let (batch, _) = Batch::split_first(&bytes).unwrap();
+    let summary = BatchSummary::of(batch).unwrap();
+    let marker = EndTransactionMarker {
+        control_type: ControlType::Abort,
+        coordinator_epoch: 9,
+        timestamp: Timestamp(1234),
+    };
+    assert_eq!(summary.marker, Some(marker));
+    assert!(summary.is_control && summary.is_transactional);
+    assert_eq!((summary.base_offset, summary.last_offset()), (Offset(10), Offset(10)));
+}
+
+/// Both readers of records must agree, or a rule could be passed by one and broken for the other.
+#[test]
+fn the_stream_sees_what_the_iterator_sees() {
+    let mut corpus = Vec::new();
+    for bytes in [sample(BatchHeader::default()), java_batch("none"), java_batch("marker")] {
+        let (batch, _) = Batch::split_first(&bytes).unwrap();
+        let mut input = vec![batch.record_count() as u8];
+        input.extend_from_slice(batch.records());
+        corpus.push(input);
+    }
+    smoke("records/stream", &corpus, 100_000, |input| {
+        let Some((count, records)) = input.split_first() else { return };
+        let count = i32::from(*count);
+        let read: Vec<_> =
+            RecordIter::new(records, count).map(|record| record.map(|it| it.shape())).collect();
+        let streamed: Vec<_> = RecordStream::new(records, count, usize::MAX, usize::MAX).collect();
+        assert_eq!(read.len(), streamed.len());
+        for (read, streamed) in read.iter().zip(&streamed) {
+            assert_eq!(read.as_ref().ok(), streamed.as_ref().ok());
+        }
+    });
+}
+
+#[test]
+fn the_stream_refuses_records_that_are_too_large() {
+    let bytes = sample(BatchHeader::default());
+    let (batch, _) = Batch::split_first(&bytes).unwrap();
+    let stream = |largest, most| {
+        let last = RecordStream::new(batch.records(), 3, largest, most).last();
+        last.unwrap().err()
+    };
+    assert_eq!(stream(1_000, 1_000), None);
+    assert_eq!(stream(20, 1_000), Some(RecordError::TooLarge));
+    assert_eq!(stream(1_000, 30), Some(RecordError::TooLarge));
+}
 
 fn sample(header: BatchHeader) -> Vec<u8> {
     let mut builder = BatchBuilder::new(header);

@@ -1,4 +1,6 @@
 use super::*;
+use crate::fuzz::memory::allocated_by;
+use crate::fuzz::smoke;
 use crate::protocol::ids::{LeaderEpoch, ProducerEpoch, ProducerId};
 use crate::protocol::records::NewRecord;
 
@@ -335,4 +337,82 @@ fn a_compressed_batch_that_cannot_be_read_is_refused_where_it_must_be_read() {
         let broken = patched(bytes.clone(), bytes.len() - 12, &[0xaa; 12]);
         assert_ne!(code(broken, &compacted), ErrorCode::None, "{codec:?}");
     }
+}
+
+#[test]
+fn a_bomb_is_looked_at_in_constant_memory() {
+    let value = vec![0; 48 << 20];
+    let compacted = ProduceRules { compacted: true, ..rules() };
+    for compression in [Compression::Gzip, Compression::Lz4, Compression::Zstd] {
+        let header = BatchHeader { compression, ..BatchHeader::default() };
+        let mut builder = BatchBuilder::new(header);
+        builder.push(&NewRecord { value: Some(&value), ..NewRecord::default() });
+        let mut bytes = builder.build();
+        let (result, allocated) = allocated_by(|| validate_produce(&mut bytes, &compacted));
+        assert_eq!(result.unwrap_err().record_errors.len(), 1, "{compression:?}");
+        assert!(allocated < 2 << 20, "{compression:?} allocated {allocated}");
+        let small = ProduceRules { max_decompressed_message_bytes: 1 << 20, ..compacted };
+        assert_eq!(code(bytes, &small), ErrorCode::InvalidRecord, "{compression:?}");
+    }
+}
+
+#[test]
+fn a_batch_of_failures_names_only_the_first_of_them() {
+    let mut builder = BatchBuilder::new(BatchHeader::default());
+    for _ in 0..3 * MOST_RECORD_ERRORS {
+        builder.push(&NewRecord::default());
+    }
+    let compacted = ProduceRules { compacted: true, ..rules() };
+    let refusal = validate_produce(&mut builder.build(), &compacted).unwrap_err();
+    assert_eq!(refusal.record_errors.len(), MOST_RECORD_ERRORS);
+    assert!(refusal.error.message.unwrap().contains("due to 3000 record errors in total"));
+}
+
+/// What is accepted is a sound batch that is accepted again unchanged, and costs no more than its bytes allow.
+#[test]
+fn whatever_is_accepted_is_sound() {
+    let mut corpus = Vec::new();
+    for bytes in [plain(), compressed(Compression::Gzip), compressed(Compression::Snappy)]
+        .into_iter()
+        .chain([compressed(Compression::Lz4), compressed(Compression::Zstd)])
+    {
+        for rule in 0..5u8 {
+            corpus.push([&[rule], bytes.as_slice()].concat());
+        }
+    }
+    smoke("validate", &corpus, 30_000, |input| {
+        let Some((rule, records)) = input.split_first() else { return };
+        let mut records = records.to_vec();
+        // A wrong CRC ends the check early; most inputs get a right one.
+        if rule % 16 < 14
+            && let Ok((mut batch, _)) = BatchMut::split_first(&mut records)
+        {
+            batch.seal();
+        }
+        let rules = match rule % 5 {
+            0 => rules(),
+            1 => ProduceRules { compacted: true, ..rules() },
+            2 => ProduceRules { compression: Some((Compression::Zstd, Level::DEFAULT)), ..rules() },
+            3 => ProduceRules { compression: Some((Compression::None, Level::DEFAULT)), ..rules() },
+            _ => ProduceRules {
+                timestamp_type: TimestampType::LogAppendTime,
+                timestamp_before_max_ms: 10,
+                ..rules()
+            },
+        };
+        let (result, allocated) = allocated_by(|| validate_produce(&mut records, &rules));
+        // An LZ4 frame may ask for a block of 8 MiB; a gigabyte cannot come out of a kilobyte.
+        assert!(allocated <= (48 << 20) + 4_000 * input.len(), "allocated {allocated}");
+        let Ok(validated) = result else { return };
+        let mut written = validated.replacement.unwrap_or_else(|| records[..validated.size_bytes].to_vec());
+        let (batch, rest) = Batch::split_first(&written).expect("a whole batch");
+        assert!(rest.is_empty() && batch.crc_matches());
+        assert_eq!(BatchSummary::of(batch), Ok(validated.summary));
+        assert_eq!(batch.record_count(), batch.last_offset_delta() + 1);
+        if rules.timestamp_type == TimestampType::CreateTime {
+            let before = written.clone();
+            let again = validate_produce(&mut written, &rules).expect("accepted again");
+            assert_eq!((again.replacement, written), (None, before));
+        }
+    });
 }
