@@ -21,6 +21,7 @@ use super::replies::{Begun, Replies};
 use super::send::{Outbox, Sent};
 use super::worker::{Activity, ActivityState, WorkerShared};
 use crate::handlers::reply::{Handled, Output, Service};
+use crate::telemetry::metrics::RequestKind;
 
 /// A connection handles requests for at most this long before the others of its worker have their turn.
 const TURN_DURATION_US: u64 = 500;
@@ -55,7 +56,7 @@ pub struct Connection<S: Service> {
     charge: Charge,
     /// Nothing more is read or handled; the connection ends for this reason when all is sent.
     ending: Option<Ended>,
-    /// While requests are not handled: bytes wait in the socket, so that watching it tells nothing.
+    /// While the peer is watched: bytes wait in the socket, so that watching it tells nothing.
     peer_has_sent: bool,
     /// The clock as it was read last: after a read or a handler.
     now_us: u64,
@@ -132,7 +133,7 @@ impl<S: Service> Connection<S> {
             Poll::Ready(Sent::All) => {}
             Poll::Ready(Sent::TurnOver) => return Ok(Step::TurnOver),
             // The responses go first: nothing is handled while the peer does not take them.
-            Poll::Pending => return self.watch_peer(context),
+            Poll::Pending => return Ok(Step::Wait),
         }
         if let Poll::Ready(()) = collected {
             return Ok(Step::Proceed);
@@ -142,11 +143,11 @@ impl<S: Service> Connection<S> {
         {
             return Err(ended);
         }
-        if self.ending.is_some() {
-            return Ok(Step::Wait);
-        }
-        if !self.replies.accepts_more() {
+        if self.replies.is_parked() {
             return self.watch_peer(context);
+        }
+        if self.ending.is_some() || !self.replies.accepts_more() {
+            return Ok(Step::Wait);
         }
         if self.worker.is_stopping() {
             return Err(Ended::Stopped);
@@ -168,7 +169,7 @@ impl<S: Service> Connection<S> {
             let (output, begun) = ready!(self.replies.poll_next(context));
             if let Some(begun) = begun {
                 self.now_us = self.worker.clock.uptime_us();
-                self.worker.metrics.request_done(begun.api_key, self.now_us - begun.at_us);
+                self.worker.metrics.request_done(begun.kind, self.now_us - begun.at_us);
             }
             if output.close && self.ending.is_none() {
                 self.ending = Some(Ended::Answered);
@@ -203,8 +204,7 @@ impl<S: Service> Connection<S> {
         {
             match self.receive.take_frame(self.worker.limits.max_request_size_bytes) {
                 Ok(Some(frame)) => {
-                    let begun =
-                        Begun { api_key: self.worker.metrics.request_begun(frame), at_us: self.now_us };
+                    let begun = Begun { kind: RequestKind::of(frame), at_us: self.now_us };
                     // A response behind others that are not there yet has to wait for them.
                     let mut queued = Output::default();
                     let stands_first = self.replies.is_empty();
@@ -223,7 +223,7 @@ impl<S: Service> Connection<S> {
     fn take_in(&mut self, handled: Handled, queued: Output, begun: Begun) {
         match handled {
             Handled::Done | Handled::Nothing => {
-                self.worker.metrics.request_done(begun.api_key, self.now_us - begun.at_us);
+                self.worker.metrics.request_done(begun.kind, self.now_us - begun.at_us);
                 if queued.close || self.outbox.output().close {
                     self.ending = Some(Ended::Answered);
                 }
@@ -278,12 +278,10 @@ impl<S: Service> Connection<S> {
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
-    /// While no request is handled: notices a peer that closed its side, so that a long poll of a client
-    /// that left does not live on. Bytes it sent meanwhile stay in the socket and end the watch.
+    /// While the connection waits with nothing on its way: notices a peer that closed its side, so that a
+    /// long poll of a client that left does not live on. Bytes it sent meanwhile stay in the socket and
+    /// end the watch.
     fn watch_peer(&mut self, context: &mut Context<'_>) -> Result<Step, Ended> {
-        if self.ending.is_some() {
-            return Ok(Step::Wait);
-        }
         while !self.peer_has_sent {
             match self.stream.poll_read_ready(context) {
                 Poll::Pending => break,

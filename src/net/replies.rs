@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
 
 use crate::handlers::reply::{LocalFuture, Output};
+use crate::telemetry::metrics::RequestKind;
 
 /// So many waiting responses stop a connection from reading on. Producers have five in flight.
 const MAX_WAITING: usize = 64;
@@ -17,7 +18,7 @@ const MAX_READY_SIZE_BYTES: usize = 256 * 1024;
 /// When a request was handed to its handler, for its latency.
 #[derive(Clone, Copy, Debug)]
 pub struct Begun {
-    pub api_key: i16,
+    pub kind: RequestKind,
     pub at_us: u64,
 }
 

@@ -1,3 +1,7 @@
 //! What the broker tells about itself: metrics, logs, health.
 
+pub mod exposition;
+pub mod http;
+
+pub mod logging;
 pub mod metrics;
