@@ -208,10 +208,9 @@ fn send_file(stream: &TcpStream, region: &mut FileRegion) -> io::Result<usize> {
 }
 
 fn read_file(bytes: &mut BytesMut, region: &FileRegion) -> io::Result<()> {
-    use std::os::unix::fs::FileExt;
     let start = bytes.len();
     bytes.resize(start + region.size_bytes, 0);
-    match region.file.as_std().read_exact_at(&mut bytes[start..], region.position) {
+    match region.file.read_exact_at(&mut bytes[start..], region.position) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(cut_file()),
         result => result,
     }
@@ -219,4 +218,107 @@ fn read_file(bytes: &mut BytesMut, region: &FileRegion) -> io::Result<()> {
 
 fn cut_file() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "a log segment ended before the range that was to be sent")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Read;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::env::fs::File;
+
+    const FILE_SIZE_BYTES: usize = 3_000_000;
+
+    fn content() -> Vec<u8> {
+        let mut random = fastrand::Rng::with_seed(11);
+        std::iter::repeat_with(|| random.u8(..)).take(FILE_SIZE_BYTES).collect()
+    }
+
+    fn file(directory: &Path) -> Arc<File> {
+        let file = File::create(&directory.join("segment")).expect("create");
+        file.write_all_at(&content(), 0).expect("write");
+        Arc::new(file)
+    }
+
+    fn region(file: &Arc<File>, position: u64, size_bytes: usize) -> FileRegion {
+        FileRegion { file: file.clone(), position, size_bytes }
+    }
+
+    /// Sends what the outbox has over a real socket and returns what arrives, how often the turn was over,
+    /// and how it ended.
+    fn send(mut outbox: Outbox) -> (Vec<u8>, usize, io::Result<()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+        let address = listener.local_addr().expect("an address");
+        let client = std::thread::spawn(move || {
+            let mut received = Vec::new();
+            std::net::TcpStream::connect(address).expect("connect").read_to_end(&mut received).expect("read");
+            received
+        });
+        let (stream, _) = listener.accept().expect("accept");
+        stream.set_nonblocking(true).expect("nonblocking");
+        let (turns, result) = runtime.block_on(async {
+            let stream = TcpStream::from_std(stream).expect("watched");
+            let mut turns = 0;
+            loop {
+                match poll_fn(|context| outbox.poll_send(context, &stream).1).await {
+                    Ok(Sent::TurnOver) => turns += 1,
+                    Ok(Sent::All) => return (turns, Ok(())),
+                    Err(error) => return (turns, Err(error)),
+                }
+            }
+        });
+        (client.join().expect("received"), turns, result)
+    }
+
+    #[test]
+    fn bytes_and_file_ranges_of_any_size_arrive_in_their_order() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (file, content) = (file(directory.path()), content());
+        let mut random = fastrand::Rng::with_seed(12);
+        for _ in 0..50 {
+            let (mut outbox, mut expected) = (Outbox::default(), Vec::new());
+            for _ in 0..random.usize(1..8) {
+                let bytes = vec![random.u8(..); random.usize(0..200)];
+                outbox.output().bytes.extend_from_slice(&bytes);
+                expected.extend_from_slice(&bytes);
+                let size_bytes = [0, 1, 1_000, MIN_SENDFILE_SIZE_BYTES, 100_000][random.usize(0..5)];
+                let position = random.usize(0..FILE_SIZE_BYTES - size_bytes);
+                outbox.output().splice(region(&file, position as u64, size_bytes));
+                expected.extend_from_slice(&content[position..position + size_bytes]);
+            }
+            outbox.output().bytes.extend_from_slice(b"end");
+            expected.extend_from_slice(b"end");
+            let (received, _, result) = send(outbox);
+            result.expect("sent");
+            assert!(received == expected);
+        }
+    }
+
+    #[test]
+    fn a_large_file_range_is_sent_in_turns() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut outbox = Outbox::default();
+        outbox.output().splice(region(&file(directory.path()), 0, FILE_SIZE_BYTES));
+        let (received, turns, result) = send(outbox);
+        result.expect("sent");
+        assert!(received == content());
+        assert!(turns >= 2, "after each MiB the others have their turn");
+    }
+
+    #[test]
+    fn a_file_that_was_cut_ends_the_connection() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = file(directory.path());
+        for size_bytes in [1_000, 100_000] {
+            let mut outbox = Outbox::default();
+            outbox.output().bytes.extend_from_slice(b"length");
+            outbox.output().splice(region(&file, (FILE_SIZE_BYTES - size_bytes + 1) as u64, size_bytes));
+            let (_, _, result) = send(outbox);
+            assert_eq!(result.expect_err("a byte is missing").kind(), io::ErrorKind::UnexpectedEof);
+        }
+    }
 }
