@@ -53,6 +53,10 @@ impl ByteBudget {
         Charge { budget: self.clone(), id, size_bytes: 0, waits: false }
     }
 
+    pub fn limit_size_bytes(&self) -> usize {
+        self.limit_size_bytes
+    }
+
     pub fn held_size_bytes(&self) -> usize {
         self.held_size_bytes.load(Ordering::Relaxed)
     }

@@ -146,11 +146,12 @@ impl<S: Service> Connection<S> {
         if self.replies.is_parked() {
             return self.watch_peer(context);
         }
-        if self.ending.is_some() || !self.replies.accepts_more() {
-            return Ok(Step::Wait);
-        }
-        if self.worker.is_stopping() {
+        let takes_requests = self.ending.is_none() && !self.worker.is_stopping();
+        if !takes_requests && self.replies.is_empty() {
             return Err(Ended::Stopped);
+        }
+        if !takes_requests || !self.replies.accepts_more() {
+            return Ok(Step::Wait);
         }
         if self.now_us >= turn_ends_us {
             return Ok(Step::TurnOver);

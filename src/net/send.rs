@@ -24,12 +24,13 @@ const MAX_FILE_SIZE_PER_TURN_BYTES: usize = 1024 * 1024;
 /// What waits to be sent, the sent part gone.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    /// Where handlers write. Once something of it is sent nothing is added until all is.
+    /// Where handlers write.
     output: Output,
     /// Bytes of `output` that are sent.
     sent: usize,
-    /// File ranges of `output` that are sent; of the next one, the fields themselves shrink.
+    /// File ranges of `output` that are sent. The next one shrinks as it is sent.
     files_sent: usize,
+    /// Sending has begun, so nothing may be added.
     sealed: bool,
 }
 

@@ -22,7 +22,8 @@ use super::listener::{
 use super::worker::{self, ConnectionLimits, WorkerShared};
 use crate::env::clock::Clock;
 use crate::handlers::reply::Service;
-use crate::telemetry::metrics::{Metrics, WorkerMetrics};
+use crate::telemetry::exposition::Kind;
+use crate::telemetry::metrics::{Metrics, Source, WorkerMetrics};
 
 /// Connections that may wait for a worker to take them; accepting waits when they are more.
 const MAX_QUEUED_CONNECTIONS: usize = 256;
@@ -110,6 +111,7 @@ impl BoundServer {
             metrics: options.metrics.clone(),
             queues: queues.into(),
         });
+        options.metrics.add_source(memory_source(options.budget.clone()));
         let mut workers = Vec::new();
         for (index, incoming) in receivers.into_iter().enumerate() {
             let plan = WorkerPlan {
@@ -132,6 +134,19 @@ impl BoundServer {
         }
         Ok(Server { stop, workers, addresses })
     }
+}
+
+/// Kafka's gauges of the memory pool for requests (`SocketServer`).
+fn memory_source(budget: Arc<ByteBudget>) -> Source {
+    Box::new(move |exposition| {
+        let (used, limit) = (budget.held_size_bytes(), budget.limit_size_bytes());
+        let name = "kafka_network_socketserver_memorypoolused";
+        let help = "Bytes that connections hold for requests and responses under way.";
+        exposition.family(name, Kind::Gauge, help).sample(&[], used);
+        let name = "kafka_network_socketserver_memorypoolavailable";
+        let help = "Bytes left before large requests have to wait.";
+        exposition.family(name, Kind::Gauge, help).sample(&[], limit.saturating_sub(used));
+    })
 }
 
 /// What the first worker accepts from and hands connections to.

@@ -324,6 +324,33 @@ fn stopping_ends_idle_and_parked_connections() {
 }
 
 #[test]
+fn stopping_does_not_wait_longer_than_it_may_for_responses() {
+    let harness = Harness::start();
+    let (mut stream, mut other) = (harness.connect(), harness.connect());
+    stream.write_all(&[frame(&[ECHO]), frame(&[LATER])].concat()).expect("write");
+    assert_eq!(read_frame(&mut stream), [ECHO]);
+    exchange(&mut other, &[ECHO]);
+    harness.server.stop(Duration::from_millis(50));
+    expect_closed(&mut stream);
+}
+
+#[test]
+fn what_was_counted_is_rendered() {
+    let harness = Harness::start();
+    let mut stream = harness.connect();
+    exchange(&mut stream, &[ECHO, 3, 0, 1]);
+    let text = harness.metrics.render();
+    for line in [
+        "kafka_server_socket_server_metrics_connection_count{listener=\"PLAINTEXT\"} 1",
+        "kafka_server_socket_server_metrics_incoming_byte_total 8",
+        "kafka_network_requestmetrics_requests_total{request=\"Metadata\",version=\"1\"} 1",
+        "kafka_network_socketserver_memorypoolused 0",
+    ] {
+        assert!(text.contains(line), "{line} is missing in\n{text}");
+    }
+}
+
+#[test]
 fn a_port_in_use_is_refused_with_its_address() {
     let harness = Harness::start();
     let mut second = options();
