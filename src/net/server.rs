@@ -11,7 +11,6 @@ use anyhow::Context;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tracing::error;
 
 use super::budget::ByteBudget;
@@ -56,7 +55,7 @@ pub struct BoundServer {
 
 /// The listeners at work. Dropped without [`Server::stop`], it stops without grace.
 pub struct Server {
-    stop: watch::Sender<Option<Instant>>,
+    stop: watch::Sender<Option<Duration>>,
     workers: Vec<JoinHandle<()>>,
     addresses: Vec<ListenerAddress>,
 }
@@ -164,7 +163,7 @@ struct WorkerPlan {
     limits: ConnectionLimits,
     acceptors: Option<Acceptors>,
     incoming: mpsc::Receiver<Accepted>,
-    stop: watch::Receiver<Option<Instant>>,
+    stop: watch::Receiver<Option<Duration>>,
 }
 
 impl WorkerPlan {
@@ -222,7 +221,7 @@ impl Server {
     /// Stops accepting, lets responses that are on their way leave for at most `grace`, closes every
     /// connection. Blocks until the workers are gone.
     pub fn stop(mut self, grace: Duration) {
-        self.stop.send_replace(Some(Instant::now() + grace));
+        self.stop.send_replace(Some(grace));
         for worker in self.workers.drain(..) {
             let _ = worker.join();
         }

@@ -335,6 +335,14 @@ fn stopping_does_not_wait_longer_than_it_may_for_responses() {
 }
 
 #[test]
+fn the_largest_idle_time_is_no_limit() {
+    let mut options = options();
+    options.connections.max_idle_ms = Some(i64::MAX as u64);
+    let harness = Harness::start_with(options);
+    assert_eq!(exchange(&mut harness.connect(), &[ECHO]), [ECHO]);
+}
+
+#[test]
 fn what_was_counted_is_rendered() {
     let harness = Harness::start();
     let mut stream = harness.connect();

@@ -12,7 +12,6 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::budget::ByteBudget;
@@ -24,15 +23,15 @@ use crate::handlers::reply::Service;
 use crate::telemetry::metrics::WorkerMetrics;
 
 /// Idle connections are looked for at most so often.
-const MIN_IDLE_CHECK_INTERVAL_MS: u64 = 1_000;
+const MIN_IDLE_CHECK_INTERVAL_US: u64 = 1_000_000;
 
 /// How often connections that hold memory are looked at while others wait for it.
-const STALL_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+const STALL_CHECK_INTERVAL_US: u64 = 1_000_000;
 
 /// While stopping: how often the worker looks whether its connections are done, and how long long polls
 /// may still be answered.
 const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(5);
-const STOP_GRACE_OF_PARKED: Duration = Duration::from_millis(100);
+const STOP_GRACE_OF_PARKED_US: u64 = 100_000;
 
 /// What bounds a connection.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +49,8 @@ pub struct ConnectionLimits {
 pub const DEFAULT_MAX_STALL_MS: u64 = 10_000;
 
 impl ConnectionLimits {
-    fn stall_check_interval(&self) -> Duration {
-        STALL_CHECK_INTERVAL.min(Duration::from_millis(self.max_stall_ms))
+    fn stall_check_interval_us(&self) -> u64 {
+        STALL_CHECK_INTERVAL_US.min(self.max_stall_ms.saturating_mul(1000))
     }
 }
 
@@ -124,11 +123,11 @@ impl Activity {
 
     /// Whether it holds memory and does not get on.
     fn is_stalled(&self, now_us: u64, max_stall_ms: u64) -> bool {
-        let max_stall_us = max_stall_ms * 1000;
+        let max_stall_us = max_stall_ms.saturating_mul(1000);
         self.held_size_bytes.get() > 0
             && self.state.get() != ActivityState::Starved
             && (now_us.saturating_sub(self.last_active_us.get()) >= max_stall_us
-                || now_us.saturating_sub(self.last_frame_us.get()) >= 3 * max_stall_us)
+                || now_us.saturating_sub(self.last_frame_us.get()) >= max_stall_us.saturating_mul(3))
     }
 }
 
@@ -178,65 +177,67 @@ impl<S: Service> Drop for Registration<S> {
     }
 }
 
-/// The worker's whole life: serves the connections it is given until `stop` carries a deadline and all
-/// have ended or it has passed. `accepting` ends first.
+/// The worker's whole life: serves the connections it is given until `stop` carries a grace and all
+/// have ended or it is over. `accepting` ends first.
 pub async fn serve<S: Service>(
     worker: Rc<WorkerShared<S>>,
     accepting: JoinSet<()>,
     mut incoming: mpsc::Receiver<Accepted>,
-    mut stop: watch::Receiver<Option<Instant>>,
+    mut stop: watch::Receiver<Option<Duration>>,
 ) {
     let mut checks = Checks::default();
-    let deadline = loop {
-        let next_check = checks.next();
+    let grace = loop {
+        let until_check = checks.next_in(worker.clock.uptime_us());
         tokio::select! {
             biased;
-            deadline = stop.wait_for(Option::is_some) => {
+            grace = stop.wait_for(Option::is_some) => {
                 // The server that is gone without a word leaves no time either.
-                break deadline.ok().and_then(|deadline| *deadline).unwrap_or_else(Instant::now);
+                break grace.ok().and_then(|grace| *grace).unwrap_or_default();
             }
             Some(accepted) = incoming.recv() => {
                 open(&worker, accepted);
-                if checks.idle.is_none() {
-                    checks.idle = next_idle_check(&worker);
+                if checks.idle_at_us.is_none() {
+                    checks.idle_at_us = next_idle_check(&worker);
                 }
             }
-            () = worker.budget.shortage(), if checks.stall.is_none() => {
-                checks.stall = Some(Instant::now() + worker.limits.stall_check_interval());
+            () = worker.budget.shortage(), if checks.stall_at_us.is_none() => {
+                checks.stall_at_us = Some(worker.clock.uptime_us() + worker.limits.stall_check_interval_us());
             }
-            () = tokio::time::sleep_until(next_check.unwrap_or_else(Instant::now)), if next_check.is_some() => {
+            () = tokio::time::sleep(until_check.unwrap_or_default()), if until_check.is_some() => {
                 checks.run(&worker);
             }
         }
     };
     drop((accepting, incoming));
-    finish(&worker, deadline).await;
+    finish(&worker, grace).await;
 }
 
-/// The timers of a worker. None is armed without a reason.
+/// The timers of a worker, in the clock's microseconds. None is armed without a reason.
 #[derive(Default)]
 struct Checks {
     /// For connections that idle too long; armed while there are connections.
-    idle: Option<Instant>,
+    idle_at_us: Option<u64>,
     /// For connections that hold memory and do not get on; armed while somebody waits for memory.
-    stall: Option<Instant>,
+    stall_at_us: Option<u64>,
 }
 
 impl Checks {
-    fn next(&self) -> Option<Instant> {
-        self.idle.into_iter().chain(self.stall).min()
+    /// Time until the next check.
+    fn next_in(&self, now_us: u64) -> Option<Duration> {
+        let next_at_us = self.idle_at_us.into_iter().chain(self.stall_at_us).min()?;
+        Some(Duration::from_micros(next_at_us.saturating_sub(now_us)))
     }
 
     fn run<S: Service>(&mut self, worker: &WorkerShared<S>) {
-        let now = Instant::now();
-        if self.idle.is_some_and(|at| at <= now) {
+        let now_us = worker.clock.uptime_us();
+        if self.idle_at_us.is_some_and(|at_us| at_us <= now_us) {
             end_idle(worker);
-            self.idle = next_idle_check(worker);
+            self.idle_at_us = next_idle_check(worker);
         }
-        if self.stall.is_some_and(|at| at <= now) {
+        if self.stall_at_us.is_some_and(|at_us| at_us <= now_us) {
             end_stalled(worker);
             let is_short = worker.budget.is_waited_for();
-            self.stall = is_short.then(|| now + worker.limits.stall_check_interval());
+            self.stall_at_us = is_short.then(|| now_us + worker.limits.stall_check_interval_us());
         }
     }
 }
@@ -262,22 +263,21 @@ fn open<S: Service>(worker: &Rc<WorkerShared<S>>, accepted: Accepted) {
     worker.connections.borrow_mut().insert(id, Entry { task: task.abort_handle(), activity });
 }
 
-/// When the connection that has idled longest would reach `connections.max.idle.ms`; none without
-/// connections.
-fn next_idle_check<S: Service>(worker: &WorkerShared<S>) -> Option<Instant> {
-    let max_idle_ms = worker.limits.max_idle_ms?;
+/// When the connection that has idled longest would reach `connections.max.idle.ms`, in the clock's
+/// microseconds; none without connections.
+fn next_idle_check<S: Service>(worker: &WorkerShared<S>) -> Option<u64> {
+    let max_idle_us = worker.limits.max_idle_ms?.saturating_mul(1000);
     let connections = worker.connections.borrow();
     let oldest_us = connections.values().map(|entry| entry.activity.last_active_us.get()).min()?;
-    let idle_ms = worker.clock.uptime_us().saturating_sub(oldest_us) / 1000;
-    let wait_ms = max_idle_ms.saturating_sub(idle_ms).max(MIN_IDLE_CHECK_INTERVAL_MS.min(max_idle_ms));
-    Some(Instant::now() + Duration::from_millis(wait_ms))
+    let earliest_us = worker.clock.uptime_us() + MIN_IDLE_CHECK_INTERVAL_US.min(max_idle_us);
+    Some(earliest_us.max(oldest_us.saturating_add(max_idle_us)))
 }
 
 fn end_idle<S: Service>(worker: &WorkerShared<S>) {
     let Some(max_idle_ms) = worker.limits.max_idle_ms else { return };
     let now_us = worker.clock.uptime_us();
     let idle_us = |activity: &Activity| now_us.saturating_sub(activity.last_active_us.get());
-    let count = worker.end_where(|activity| idle_us(activity) >= max_idle_ms * 1000);
+    let count = worker.end_where(|activity| idle_us(activity) / 1000 >= max_idle_ms);
     if count > 0 {
         debug!(count, max_idle_ms, "ended idle connections");
     }
@@ -292,18 +292,19 @@ fn end_stalled<S: Service>(worker: &WorkerShared<S>) {
 }
 
 /// Ends the connections: idle ones at once, long polls after a moment, those with responses on their way
-/// when these are sent, all at the deadline.
-async fn finish<S: Service>(worker: &Rc<WorkerShared<S>>, deadline: Instant) {
+/// when these are sent, all when the grace is over.
+async fn finish<S: Service>(worker: &Rc<WorkerShared<S>>, grace: Duration) {
     worker.stopping.set(true);
-    let parked_deadline = Instant::now() + STOP_GRACE_OF_PARKED;
+    let began_us = worker.clock.uptime_us();
+    let grace_us = u64::try_from(grace.as_micros()).unwrap_or(u64::MAX);
     loop {
-        let now = Instant::now();
+        let stopping_us = worker.clock.uptime_us() - began_us;
         worker.end_where(|activity| match activity.state.get() {
             ActivityState::Idle | ActivityState::Starved => true,
-            ActivityState::Parked => now >= parked_deadline,
-            ActivityState::Busy => now >= deadline,
+            ActivityState::Parked => stopping_us >= STOP_GRACE_OF_PARKED_US.min(grace_us),
+            ActivityState::Busy => stopping_us >= grace_us,
         });
-        if now >= deadline || worker.connections.borrow().is_empty() {
+        if stopping_us >= grace_us || worker.connections.borrow().is_empty() {
             return;
         }
         tokio::time::sleep(STOP_CHECK_INTERVAL).await;
