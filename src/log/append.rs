@@ -202,7 +202,7 @@ impl Log {
             );
         }
         let Some(active) = &self.active else {
-            self.create_first_segment(now)?;
+            self.create_files(now)?;
             return Ok(false);
         };
         let must_roll =
@@ -279,16 +279,19 @@ impl Log {
         }
     }
 
-    /// The first append makes the directory and everything in it that cannot be derived, and has the names on disk
-    /// before anybody is told of the append.
-    pub(super) fn create_first_segment(&mut self, now: Timestamp) -> Result<(), AppendError> {
+    /// Makes the directory and everything in it that cannot be derived, and has the names on disk before anybody is
+    /// told of the first append. That takes a few syncs: an owner who cannot wait calls it elsewhere before it appends.
+    pub fn create_files(&mut self, now: Timestamp) -> Result<(), AppendError> {
+        if self.active.is_some() {
+            return Ok(());
+        }
         let base_offset = self.log_end_offset();
         let create = || -> io::Result<Arc<Segment>> {
             fs::create_directories(&self.directory)?;
-            let metadata = checkpoint::encode_partition_metadata(self.topic_id);
-            fs::replace_file(&self.directory.join(checkpoint::PARTITION_METADATA), metadata.as_bytes())?;
             let segment = self.new_segment(base_offset)?;
-            fs::sync_directory(&self.directory)?;
+            let metadata = checkpoint::encode_partition_metadata(self.topic_id);
+            // Syncs the directory as well, and so the segment's name.
+            fs::replace_file(&self.directory.join(checkpoint::PARTITION_METADATA), metadata.as_bytes())?;
             if let Some(parent) = self.directory.parent() {
                 fs::sync_directory(parent)?;
             }

@@ -90,7 +90,7 @@ fn complete_swap(directory: &Path, base_offset: Offset) -> anyhow::Result<()> {
     let size_bytes = file.size_bytes().context("read swap file size")?;
     let mut scan = HeaderScan::new(&file, 0, size_bytes);
     let mut next_offset = base_offset + 1;
-    while let Ok(Some(header)) = scan.next() {
+    while let Ok(Some(header)) = scan.next_batch() {
         next_offset = header.span.next_offset;
     }
     info!(swap = %swap_path.display(), %next_offset, "completing an interrupted compaction");

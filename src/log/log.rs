@@ -85,6 +85,7 @@ pub struct FlushTicket {
     truncation_count: u64,
     segments: Vec<Arc<Segment>>,
     directory: Option<Arc<Path>>,
+    view: Arc<LogView>,
 }
 
 /// What is left of a log that was closed.
@@ -151,6 +152,11 @@ impl Log {
     /// `<log.dir>/<topic>-<partition>`.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Whether the first append, which creates files and syncs their names, has been.
+    pub fn has_files(&self) -> bool {
+        self.active.is_some()
     }
 
     pub fn config(&self) -> &Arc<TopicConfig> {
@@ -233,6 +239,7 @@ impl Log {
             truncation_count: self.truncation_count,
             segments: unflushed,
             directory: self.has_new_names.then(|| self.directory.clone()),
+            view: self.view.clone(),
         }
     }
 
@@ -288,8 +295,8 @@ impl Log {
         let name = self.directory.file_name().context("a log's directory has a name")?.to_string_lossy();
         let suffix = format!(".{suffix}-delete");
         // Kafka cuts the topic's part so that the name stays within 255 bytes (`LocalLog.logDeleteDirName`).
-        let kept_size = name.floor_char_boundary(name.len().min(255 - suffix.len()));
-        let path = self.directory.with_file_name(format!("{}{suffix}", &name[..kept_size]));
+        let kept: String = name.chars().take(255 - suffix.len()).collect();
+        let path = self.directory.with_file_name(format!("{kept}{suffix}"));
         fs::rename(&self.directory, &path).with_context(|| format!("rename {}", self.directory.display()))?;
         if let Some(parent) = path.parent() {
             fs::sync_directory(parent).with_context(|| format!("sync {}", parent.display()))?;
@@ -355,26 +362,27 @@ impl FlushTicket {
         self.segments.is_empty() && self.directory.is_none()
     }
 
-    /// `fdatasync` of every file, then of the directory. After an error nobody knows what is on disk: the log must fail.
+    /// `fdatasync` of every file, then of the directory. After an error nobody knows what is on disk: the log must
+    /// fail. Nothing is left to do for what was deleted meanwhile.
     pub fn flush(&self) -> anyhow::Result<()> {
         for segment in &self.segments {
-            if segment.is_removed() {
+            let path = segment.path();
+            let flushed = segment.file().and_then(|file| file.sync_data());
+            if flushed.is_err() && (segment.is_removed() || self.view.is_deleted()) {
                 continue;
             }
-            let path = segment.path();
-            let result = segment.file().and_then(|file| file.sync_data());
-            match result {
-                Err(_) if segment.is_removed() => continue,
-                other => other.with_context(|| format!("flush {}", path.display()))?,
-            }
+            flushed.with_context(|| format!("flush {}", path.display()))?;
             for suffix in [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX] {
                 // Indexes can be rebuilt: one that is missing or fails to sync is checked when it is loaded.
                 let synced = fs::File::open(&segment.path_of(suffix)).and_then(|file| file.sync_data());
                 drop(synced);
             }
         }
-        if let Some(directory) = &self.directory {
-            fs::sync_directory(directory).with_context(|| format!("sync {}", directory.display()))?;
+        if let Some(directory) = &self.directory
+            && let Err(error) = fs::sync_directory(directory)
+            && !self.view.is_deleted()
+        {
+            return Err(error).with_context(|| format!("sync {}", directory.display()));
         }
         Ok(())
     }

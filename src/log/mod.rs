@@ -5,6 +5,7 @@
 //! argument.
 
 pub mod append;
+pub mod by_time;
 pub mod checkpoint;
 pub mod dirs;
 pub mod epochs;

@@ -60,22 +60,25 @@ const RECALLED_SIZE_BYTES: u64 = 1 << 20;
 /// any of its last five.
 fn recall(producers: &mut ProducerState, segments: &[Arc<Segment>]) -> Result<(), SegmentError> {
     let end = producers.end_offset();
-    let Some(segment) = segments.iter().rfind(|segment| segment.base_offset() < end) else { return Ok(()) };
-    if producers.entries().len() == 0 || segment.size_bytes() == 0 {
-        return Ok(());
+    let mut left_bytes = RECALLED_SIZE_BYTES;
+    for segment in segments.iter().rev().filter(|segment| segment.base_offset() < end) {
+        if producers.entries().len() == 0 || left_bytes == 0 {
+            break;
+        }
+        let size_bytes = segment.size_bytes();
+        let end_position = segment.locate(end, size_bytes)?.map_or(size_bytes, |span| span.position);
+        let from = end_position.saturating_sub(left_bytes);
+        let start = segment.with_indexes(|indexes| indexes.offsets.position_at_or_before(from))?;
+        let file = segment.readable_file()?;
+        let mut scan = BatchScan::new(&file, start, end_position);
+        let mut summaries = Vec::new();
+        // What cannot be read is not recalled; whether it is damage, others find out.
+        while let Ok(Some((_, batch))) = scan.next_batch() {
+            summaries.extend(BatchSummary::of(batch));
+        }
+        summaries.iter().rev().for_each(|summary| producers.recall(summary));
+        left_bytes = left_bytes.saturating_sub(end_position - start);
     }
-    let size_bytes = segment.size_bytes();
-    let end_position = segment.locate(end, size_bytes)?.map_or(size_bytes, |span| span.position);
-    let from = end_position.saturating_sub(RECALLED_SIZE_BYTES);
-    let start = segment.with_indexes(|indexes| indexes.offsets.position_at_or_before(from))?;
-    let file = segment.readable_file()?;
-    let mut scan = BatchScan::new(&file, start, end_position);
-    let mut summaries = Vec::new();
-    // What cannot be read is not recalled; whether it is damage, others find out.
-    while let Ok(Some((_, batch))) = scan.next() {
-        summaries.extend(BatchSummary::of(batch));
-    }
-    summaries.iter().rev().for_each(|summary| producers.recall(summary));
     Ok(())
 }
 
@@ -94,7 +97,7 @@ pub(super) fn replay(
         let Some(start) = segment.locate(from, segment.size_bytes())? else { continue };
         let file = segment.readable_file()?;
         let mut scan = BatchScan::new(&file, start.position, segment.size_bytes());
-        while let Some((header, batch)) = scan.next().map_err(|error| segment.scan_failed(error))? {
+        while let Some((header, batch)) = scan.next_batch().map_err(|error| segment.scan_failed(error))? {
             if header.span.base_offset >= to {
                 break;
             }

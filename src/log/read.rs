@@ -78,7 +78,7 @@ pub enum ReadError {
 }
 
 /// Where the walk of one read begins and ends.
-struct Sight {
+pub(super) struct Sight {
     end_offset: Offset,
     active_base_offset: Offset,
     active_size_bytes: u64,
@@ -133,12 +133,19 @@ impl LogView {
     /// Finds the batch that holds `from`, or the next one, and answers with whole batches from there on that end before
     /// `up_to` and stand in one segment. `None`: there is nothing to read yet, or nothing that fits.
     pub fn read(&self, from: Offset, limits: ReadLimits) -> Result<Option<FileRegion>, ReadError> {
+        self.until_no_truncation(|| self.try_read(from, limits))
+    }
+
+    /// A truncation may pull the file from under a walk; then the walk begins again.
+    pub(super) fn until_no_truncation<T>(
+        &self,
+        attempt: impl Fn() -> Result<T, TryError>,
+    ) -> Result<T, ReadError> {
         loop {
             let truncation_count = self.truncation_count.load(Ordering::Acquire);
-            match self.try_read(from, limits) {
-                Ok(region) => return Ok(region),
+            match attempt() {
+                Ok(answer) => return Ok(answer),
                 Err(error) => {
-                    // A truncation may have pulled the file from under the walk.
                     if self.truncation_count.load(Ordering::Acquire) == truncation_count {
                         return Err(self.read_error(error));
                     }
@@ -210,7 +217,7 @@ impl LogView {
     }
 
     /// One look at the tail: everything a read needs to know of it, consistent.
-    fn look(&self, from: Offset, up_to: Offset) -> Sight {
+    pub(super) fn look(&self, from: Offset, up_to: Offset) -> Sight {
         let tail = self.tail.lock();
         Sight {
             end_offset: tail.end_offset,
@@ -222,7 +229,7 @@ impl LogView {
     }
 
     /// How many bytes of a segment lie before `up_to`.
-    fn visible_size(
+    pub(super) fn visible_size(
         &self,
         segments: &Segments,
         index: usize,
@@ -252,7 +259,7 @@ impl LogView {
             log_end_offset: self.log_end_offset(),
         };
         match error {
-            _ if self.is_deleted.load(Ordering::Acquire) => ReadError::Deleted,
+            _ if self.is_deleted() => ReadError::Deleted,
             TryError::OutOfRange => out_of_range,
             // Retention took it away between the check and the look-up.
             TryError::Segment(SegmentError::Removed) => out_of_range,
@@ -263,6 +270,10 @@ impl LogView {
 
     pub(super) fn segments(&self) -> Arc<Segments> {
         self.segments.load_full()
+    }
+
+    pub fn is_deleted(&self) -> bool {
+        self.is_deleted.load(Ordering::Acquire)
     }
 
     pub(super) fn set_deleted(&self) {
@@ -322,7 +333,7 @@ impl LogView {
 }
 
 /// How one attempt to read fails.
-enum TryError {
+pub(super) enum TryError {
     OutOfRange,
     Segment(SegmentError),
 }

@@ -209,47 +209,57 @@ impl Recovery<'_> {
         let file = segment.readable_file()?;
         let size_bytes = segment.size_bytes();
         let mut indexes = Indexes::new(segment.base_offset());
-        let mut expected = expected.max(segment.base_offset());
-        let mut last_epoch = LeaderEpoch::NONE;
-        let mut scan = BatchScan::new(&file, 0, size_bytes);
-        let defect = loop {
-            match scan.next() {
-                Ok(None) => break None,
-                Ok(Some((header, batch))) => {
-                    let span = header.span;
-                    if let Some(reason) =
-                        out_of_order(&header.span.base_offset, expected, header.leader_epoch, last_epoch)
-                    {
-                        // Whole and valid, but not what was written here: no torn tail.
-                        return Err(corrupt(&segment, Defect { position: span.position, reason }));
-                    }
-                    (expected, last_epoch) = (span.next_offset, header.leader_epoch);
-                    indexes.note(&header, segment.index_interval_bytes());
-                    self.epochs.assign(header.leader_epoch, span.base_offset);
-                    let summary = producers::summary_of(batch, span.position)
-                        .map_err(|error| segment.scan_failed(error))?;
-                    indexes.aborted.extend(producers::take_in(producers, &summary));
-                }
-                Err(ScanError::Defect(defect)) => break Some(defect),
-                Err(error @ ScanError::Io(_)) => return Err(segment.scan_failed(error).into()),
-            }
-        };
-        if let Some(defect) = defect {
+        indexes.next_offset = expected.max(segment.base_offset());
+        if let Some(defect) = self.scan_segment(&segment, &mut indexes, producers)? {
             let is_last = index == last_used;
-            let after = tail::what_follows(&file, defect.position, size_bytes, expected)
+            let after = tail::what_follows(&file, defect.position, size_bytes, indexes.next_offset)
                 .with_context(|| format!("recover {}", segment.path().display()))?;
             match after {
                 AfterDefect::Nothing if is_last => self.cut(&segment, defect, size_bytes)?,
                 AfterDefect::Nothing | AfterDefect::ValidBatch => return Err(corrupt(&segment, defect)),
             }
         }
+        let end = indexes.next_offset;
         segment.set_indexes(Some(indexes));
         if index == last_used {
             segment.begin_writing()?;
         } else {
             segment.seal()?;
         }
-        Ok(expected)
+        Ok(end)
+    }
+
+    /// Takes in every batch up to the end or to the first bytes that are none, which it answers.
+    fn scan_segment(
+        &mut self,
+        segment: &Arc<Segment>,
+        indexes: &mut Indexes,
+        producers: &mut ProducerState,
+    ) -> Result<Option<Defect>, OpenError> {
+        let file = segment.readable_file()?;
+        let mut scan = BatchScan::new(&file, 0, segment.size_bytes());
+        loop {
+            match scan.next_batch() {
+                Ok(None) => return Ok(None),
+                Ok(Some((header, batch))) => {
+                    let position = header.span.position;
+                    // Whole and valid, but not what was written here: no torn tail.
+                    indexes
+                        .check(&header, segment.base_offset())
+                        .map_err(|defect| corrupt(segment, defect))?;
+                    if header.leader_epoch < indexes.last_epoch {
+                        return Err(corrupt(segment, Defect { position, reason: Reason::EpochOutOfOrder }));
+                    }
+                    indexes.note(&header, segment.index_interval_bytes());
+                    self.epochs.assign(header.leader_epoch, header.span.base_offset);
+                    let summary =
+                        producers::summary_of(batch, position).map_err(|error| segment.scan_failed(error))?;
+                    indexes.aborted.extend(producers::take_in(producers, &summary));
+                }
+                Err(ScanError::Defect(defect)) => return Ok(Some(defect)),
+                Err(error @ ScanError::Io(_)) => return Err(segment.scan_failed(error).into()),
+            }
+        }
     }
 
     fn cut(&mut self, segment: &Arc<Segment>, defect: Defect, size_bytes: u64) -> Result<(), OpenError> {
@@ -276,7 +286,7 @@ impl Recovery<'_> {
             let file = segment.readable_file()?;
             let mut scan = HeaderScan::new(&file, 0, segment.size_bytes());
             loop {
-                match scan.next() {
+                match scan.next_batch() {
                     Ok(Some(header)) => {
                         derived.assign(header.leader_epoch, header.span.base_offset);
                     }
@@ -361,7 +371,8 @@ impl Recovery<'_> {
 pub(super) fn active_segment(segment: &Arc<Segment>, now: Timestamp) -> Result<ActiveSegment, SegmentError> {
     let size_bytes = segment.size_bytes();
     let file = segment.readable_file()?;
-    let first = HeaderScan::new(&file, 0, size_bytes).next().map_err(|error| segment.scan_failed(error))?;
+    let first =
+        HeaderScan::new(&file, 0, size_bytes).next_batch().map_err(|error| segment.scan_failed(error))?;
     let first_timestamp = first.map(|header| header.max_timestamp);
     Ok(ActiveSegment {
         segment: segment.clone(),
@@ -370,18 +381,6 @@ pub(super) fn active_segment(segment: &Arc<Segment>, now: Timestamp) -> Result<A
         first_timestamp,
         created: now,
     })
-}
-
-fn out_of_order(
-    base_offset: &Offset,
-    expected: Offset,
-    epoch: LeaderEpoch,
-    last_epoch: LeaderEpoch,
-) -> Option<Reason> {
-    if *base_offset < expected {
-        return Some(Reason::OffsetOutOfOrder);
-    }
-    (epoch < last_epoch).then_some(Reason::EpochOutOfOrder)
 }
 
 fn corrupt(segment: &Segment, defect: Defect) -> OpenError {

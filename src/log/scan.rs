@@ -140,7 +140,7 @@ impl<'a> HeaderScan<'a> {
     }
 
     /// The next batch, or `None` at the limit.
-    pub fn next(&mut self) -> Result<Option<BatchHeader>, ScanError> {
+    pub fn next_batch(&mut self) -> Result<Option<BatchHeader>, ScanError> {
         let left_size = self.limit - self.position;
         if left_size == 0 {
             return Ok(None);
@@ -192,7 +192,7 @@ impl<'a> BatchScan<'a> {
     }
 
     /// The next batch with its header, or `None` at the limit. After an error the walk stands where it was.
-    pub fn next(&mut self) -> Result<Option<(BatchHeader, Batch<'_>)>, ScanError> {
+    pub fn next_batch(&mut self) -> Result<Option<(BatchHeader, Batch<'_>)>, ScanError> {
         let left_size = self.limit - self.position;
         if left_size == 0 {
             return Ok(None);

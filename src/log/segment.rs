@@ -16,7 +16,7 @@ use tracing::warn;
 use crate::env::fs::{self, File};
 use crate::log::files::FileCache;
 use crate::log::offset_index::OffsetIndex;
-use crate::log::scan::{BatchHeader, BatchSpan, Defect, HeaderScan, ScanError};
+use crate::log::scan::{BatchHeader, BatchSpan, Defect, HeaderScan, Reason, ScanError};
 use crate::log::time_index::{TimeIndex, TimestampOffset};
 use crate::log::txn_index::{self, AbortedTransaction};
 use crate::protocol::ids::{LeaderEpoch, Offset, Timestamp};
@@ -70,7 +70,16 @@ impl Indexes {
         }
     }
 
-    /// Takes note of the next batch: Kafka's rule of when entries are due (`LogSegment.append`).
+    /// Whether the next batch can stand in this segment: offsets grow, and relative ones fit 31 bits.
+    pub fn check(&self, batch: &BatchHeader, base_offset: Offset) -> Result<(), Defect> {
+        let relative_offset = batch.span.last_offset().0.saturating_sub(base_offset.0);
+        if batch.span.base_offset >= self.next_offset && relative_offset <= i64::from(i32::MAX) {
+            return Ok(());
+        }
+        Err(Defect { position: batch.span.position, reason: Reason::OffsetOutOfOrder })
+    }
+
+    /// Takes note of the next batch, which was checked: Kafka's rule of when entries are due (`LogSegment.append`).
     pub fn note(&mut self, batch: &BatchHeader, index_interval_bytes: u64) {
         if batch.max_timestamp > self.largest.timestamp {
             let offset = batch.span.last_offset();
@@ -200,7 +209,15 @@ impl Segment {
         if let Some(file) = &self.warm.lock().file {
             return Ok(file.clone());
         }
-        let opened = Arc::new(retry_without_idle_files(&self.files, || File::open(&self.path()))?);
+        let opened = match retry_without_idle_files(&self.files, || File::open(&self.path())) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // It may have got its other name under this look-up: the lock says when that is done.
+                drop(self.warm.lock());
+                File::open(&self.path())?
+            }
+            result => result?,
+        };
+        let opened = Arc::new(opened);
         let file = self.warm.lock().file.get_or_insert(opened).clone();
         self.files.admit(self);
         Ok(file)
@@ -281,7 +298,7 @@ impl Segment {
         let mut scan = HeaderScan::new(&file, start.position, limit);
         let mut is_entry = start.position > 0;
         loop {
-            let header = match scan.next() {
+            let header = match scan.next_batch() {
                 Ok(Some(header)) => header,
                 Ok(None) => return Ok(Located::At(None)),
                 Err(ScanError::Defect(_)) if is_entry => return Ok(Located::IndexLies),
@@ -305,7 +322,7 @@ impl Segment {
     ) -> Result<Option<BatchHeader>, SegmentError> {
         let file = self.readable_file()?;
         let mut scan = HeaderScan::new(&file, 0, limit);
-        while let Some(header) = scan.next().map_err(|error| self.scan_failed(error))? {
+        while let Some(header) = scan.next_batch().map_err(|error| self.scan_failed(error))? {
             if header.span.next_offset > target {
                 return Ok(Some(header));
             }
@@ -324,7 +341,7 @@ impl Segment {
         let file = self.readable_file()?;
         let mut scan = HeaderScan::new(&file, start, self.size_bytes());
         let mut boundary = start;
-        while let Some(header) = scan.next().map_err(|error| self.scan_failed(error))? {
+        while let Some(header) = scan.next_batch().map_err(|error| self.scan_failed(error))? {
             if header.span.end_position() > limit {
                 break;
             }
@@ -503,7 +520,7 @@ impl Segment {
         let mut time_is_true = last_time.timestamp == Timestamp::NONE
             || last_entry.is_some_and(|entry| last_time.offset < entry.offset);
         loop {
-            let header = match scan.next() {
+            let header = match scan.next_batch() {
                 Ok(Some(header)) => header,
                 Ok(None) => break,
                 Err(ScanError::Defect(_)) if !entry_is_true => return Ok(false),
@@ -529,7 +546,8 @@ impl Segment {
         let file = self.readable_file()?;
         let mut indexes = Indexes { aborted: self.load_aborted()?, ..Indexes::new(self.base_offset) };
         let mut scan = HeaderScan::new(&file, 0, self.size_bytes());
-        while let Some(header) = scan.next().map_err(|error| self.scan_failed(error))? {
+        while let Some(header) = scan.next_batch().map_err(|error| self.scan_failed(error))? {
+            indexes.check(&header, self.base_offset).map_err(|defect| self.scan_failed(defect.into()))?;
             indexes.note(&header, self.index_interval_bytes);
         }
         Ok(indexes)

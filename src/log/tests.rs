@@ -1,9 +1,11 @@
 //! Tests of the whole room over real files in a temporary directory.
 
+mod by_time;
 mod crash;
 mod faults;
 mod main_line;
 mod model;
+mod retention;
 
 use std::sync::Arc;
 

@@ -79,7 +79,7 @@ impl Log {
         self.remove_snapshots_behind(Offset(-1))?;
         if !segments.is_empty() {
             // The empty segment remembers the offset.
-            self.create_first_segment(now).map_err(anyhow::Error::from)?;
+            self.create_files(now).map_err(anyhow::Error::from)?;
             self.save_epochs()?;
         }
         Ok(())

@@ -166,3 +166,33 @@ fn what_is_no_batch_is_refused_and_changes_nothing() {
     }
     assert!(!partition.directory().exists());
 }
+
+#[test]
+fn readers_beside_a_writer_see_every_record_once_and_nothing_beyond_their_bound() {
+    let mut partition = Partition::with(TopicConfig { segment_bytes: 5000, ..Partition::new().config });
+    partition.files = FileCache::new(2);
+    let mut log = partition.open_after_clean_stop();
+    let view = log.view();
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                let view = view.clone();
+                scope.spawn(move || {
+                    let mut next = 0;
+                    while next < 3000 {
+                        let end = view.log_end_offset();
+                        for (base_offset, next_offset) in offsets_from(&view, Offset(next), end) {
+                            assert_eq!(base_offset, next);
+                            assert!(next_offset <= end.0);
+                            next = next_offset;
+                        }
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..1000 {
+            append(&mut log, &batch(3, 100, 5, 0)).expect("append");
+        }
+        readers.into_iter().for_each(|reader| reader.join().expect("the reader found everything"));
+    });
+}
