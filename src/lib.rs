@@ -2,6 +2,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod broker;
 pub mod config;
 pub mod controller;
 pub mod env;
@@ -11,5 +12,9 @@ pub mod handlers;
 pub mod log;
 pub mod net;
 pub mod protocol;
+pub mod raft;
+pub mod replication;
 pub mod store;
 pub mod telemetry;
+#[cfg(test)]
+mod tidy;

@@ -7,4 +7,6 @@ pub mod clock;
 #[cfg(test)]
 pub mod faults;
 pub mod fs;
+pub mod host;
 pub mod rng;
+pub mod temporary;
