@@ -1,0 +1,331 @@
+//! The partitions of this broker: makes a replica when a partition is first used, and follows the metadata
+//! when topics change or go.
+//!
+//! A partition has no file before its first append, so most replicas are made on first use from the
+//! metadata alone. Kafka: `ReplicaManager`.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use imbl::ordmap::DiffItem;
+use parking_lot::{Mutex, RwLock};
+
+use super::chores::Signal;
+use super::flusher::Flusher;
+use super::graveyard::{Doomed, Graveyard};
+use super::replica::{PartitionName, Replica};
+use crate::config::topic::TopicConfig;
+use crate::controller::{ClusterImage, PartitionImage, TopicImage};
+use crate::env::clock::Clock;
+use crate::env::fs::Space;
+use crate::env::rng::Rng;
+use crate::log::dirs::LogDirectory;
+use crate::log::files::FileCache;
+use crate::log::log::{Log, OpenOptions};
+use crate::log::recovery::OpenError;
+use crate::protocol::errors::ErrorCode;
+use crate::protocol::ids::{BrokerId, Offset, PartitionIndex, Timestamp, TopicId, Uuid};
+
+/// What a topic runs with: its own values over the broker's.
+pub type TopicConfigs = Arc<dyn Fn(&TopicImage) -> Arc<TopicConfig> + Send + Sync>;
+
+/// What a partition is to this broker.
+#[derive(Clone)]
+pub(super) enum Held {
+    Leading(Arc<Replica>),
+    /// Its log is corrupt and was set aside as it is; requests get an error until an operator acts.
+    Quarantined,
+}
+
+/// What the directory knows of a partition besides its files.
+pub(super) struct FoundOnDisk {
+    pub log_start_offset: Offset,
+    /// Everything below it was on disk at the last checkpoint.
+    pub recovery_point: Offset,
+    pub clean_shutdown: bool,
+}
+
+impl FoundOnDisk {
+    /// A partition without files has nothing to recover.
+    const NOTHING: FoundOnDisk =
+        FoundOnDisk { log_start_offset: Offset::ZERO, recovery_point: Offset::ZERO, clean_shutdown: true };
+}
+
+/// What lies in one directory, for DescribeLogDirs and metrics.
+pub struct DirectoryContents {
+    pub path: PathBuf,
+    /// `None` when the directory is offline.
+    pub space: Option<Space>,
+    /// Partitions with their size in bytes.
+    pub partitions: Vec<(PartitionName, u64)>,
+}
+
+/// What a registry is made of.
+pub struct RegistryOptions {
+    pub me: BrokerId,
+    /// `log.dirs`, opened.
+    pub directories: Vec<LogDirectory>,
+    pub files: Arc<FileCache>,
+    pub clock: Clock,
+    pub configs: TopicConfigs,
+    /// The metadata as far as it is known.
+    pub image: Arc<ClusterImage>,
+    /// `producer.id.expiration.ms`
+    pub producer_expiration_ms: i64,
+    /// Tells the chores that there is work.
+    pub signal: Arc<Signal>,
+}
+
+/// All partitions this broker holds.
+pub struct Registry {
+    pub(super) options: RegistryOptions,
+    /// The metadata as far as this broker's partitions have followed it.
+    image: ArcSwap<ClusterImage>,
+    pub(super) rng: Rng,
+    flusher: Flusher,
+    pub(super) writing_checkpoints: Mutex<()>,
+    pub(super) held: RwLock<HashMap<(TopicId, PartitionIndex), Held>>,
+    pub(super) graveyard: Graveyard,
+}
+
+impl Registry {
+    /// An empty registry; [`Registry::load`] brings in what lies in its directories.
+    pub fn new(options: RegistryOptions) -> Registry {
+        Registry {
+            image: ArcSwap::new(options.image.clone()),
+            options,
+            rng: Rng::system(),
+            flusher: Flusher::default(),
+            writing_checkpoints: Mutex::new(()),
+            held: RwLock::default(),
+            graveyard: Graveyard::default(),
+        }
+    }
+
+    /// The newest metadata that has taken effect here.
+    pub fn image(&self) -> Arc<ClusterImage> {
+        self.image.load_full()
+    }
+
+    /// Opens the log of a partition, which may not exist on disk yet.
+    pub(super) fn open(
+        &self,
+        topic: &TopicImage,
+        partition: &PartitionImage,
+        index: PartitionIndex,
+        directory_index: usize,
+        found: &FoundOnDisk,
+    ) -> anyhow::Result<Held> {
+        let name = PartitionName { topic: topic.name.clone(), topic_id: topic.id, partition: index };
+        let directory = &self.options.directories[directory_index];
+        let options = OpenOptions {
+            directory: directory.partition_path(&name.topic, index),
+            topic_id: topic.id,
+            config: (self.options.configs)(topic),
+            log_start_offset: found.log_start_offset,
+            recovery_point: found.recovery_point,
+            clean_shutdown: found.clean_shutdown,
+            files: self.options.files.clone(),
+            producer_expiration_ms: self.options.producer_expiration_ms,
+        };
+        match Log::open(options, self.options.clock.now()) {
+            Ok(log) => {
+                let replica = Replica::lead(
+                    name,
+                    directory_index,
+                    log,
+                    self.options.me,
+                    partition,
+                    self.flusher.clone(),
+                )?;
+                Ok(Held::Leading(Arc::new(replica)))
+            }
+            Err(OpenError::Corrupt { path, position, reason }) => {
+                tracing::error!(partition = %name, file = %path.display(), position, reason, "the log is corrupt and stays as it is; the partition is offline");
+                Ok(Held::Quarantined)
+            }
+            Err(OpenError::Io(error)) => Err(error.context(format!("open the log of {name}"))),
+        }
+    }
+
+    /// The replica of a partition that this broker leads; made when it is used for the first time.
+    ///
+    /// Errors: UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR.
+    pub fn leader(&self, topic: &TopicImage, index: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
+        let known = self.held.read().get(&(topic.id, index)).cloned();
+        match known {
+            Some(Held::Leading(replica)) if replica.is_closed() => Err(ErrorCode::KafkaStorageError),
+            Some(Held::Leading(replica)) => Ok(replica),
+            Some(Held::Quarantined) => Err(ErrorCode::KafkaStorageError),
+            None => self.make(topic.id, index),
+        }
+    }
+
+    fn make(&self, topic_id: TopicId, index: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
+        let mut held = self.held.write();
+        // The image is read under the lock: a topic deleted after it finds this entry and removes it.
+        let image = self.image();
+        let topic = image.topic_by_id(topic_id).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        let partition = usize::try_from(index.0)
+            .ok()
+            .and_then(|index| topic.partitions.get(index))
+            .ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        if partition.leader != self.options.me {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        if let Some(Held::Leading(replica)) = held.get(&(topic_id, index)) {
+            return Ok(replica.clone());
+        }
+        let directory_index = self.directory_of(partition).ok_or(ErrorCode::KafkaStorageError)?;
+        let made = self.open(topic, partition, index, directory_index, &FoundOnDisk::NOTHING).map_err(|error| {
+            tracing::error!(topic = %topic.name, partition = %index, error = format!("{error:#}"), "open a partition");
+            ErrorCode::KafkaStorageError
+        })?;
+        let is_first = held.is_empty();
+        held.insert((topic_id, index), made.clone());
+        if is_first {
+            self.options.signal.raise();
+        }
+        match made {
+            Held::Leading(replica) => Ok(replica),
+            Held::Quarantined => Err(ErrorCode::KafkaStorageError),
+        }
+    }
+
+    /// The directory that the metadata has chosen for this broker's copy.
+    fn directory_of(&self, partition: &PartitionImage) -> Option<usize> {
+        let position = partition.replicas.iter().position(|broker| *broker == self.options.me)?;
+        let chosen: Uuid = *partition.directories.get(position)?;
+        self.options.directories.iter().position(|directory| directory.id() == chosen)
+    }
+
+    /// The metadata went from `old` to `new`: topics that are gone take their data with them, configs of
+    /// topics apply at once. Runs before the change is answered.
+    pub fn metadata_changed(&self, old: &ClusterImage, new: &Arc<ClusterImage>, defaults_changed: bool) {
+        // First, so that no partition of a deleted topic is made again.
+        self.image.store(new.clone());
+        for change in old.topics.diff(&new.topics) {
+            match change {
+                DiffItem::Add(..) => {}
+                DiffItem::Update { old: (_, before), new: (_, after) } if before.id == after.id => {
+                    if before.overrides != after.overrides {
+                        self.reconfigure(after);
+                    }
+                }
+                DiffItem::Update { old: (_, before), .. } => self.remove_topic(before),
+                DiffItem::Remove(_, gone) => self.remove_topic(gone),
+            }
+        }
+        if defaults_changed {
+            new.topics.values().for_each(|topic| self.reconfigure(topic));
+        }
+    }
+
+    fn replicas_of(&self, topic: &TopicImage) -> Vec<Arc<Replica>> {
+        let held = self.held.read();
+        let indexes = (0..topic.partitions.len()).map(|index| PartitionIndex(index as i32));
+        indexes
+            .filter_map(|index| match held.get(&(topic.id, index)) {
+                Some(Held::Leading(replica)) => Some(replica.clone()),
+                Some(Held::Quarantined) | None => None,
+            })
+            .collect()
+    }
+
+    fn reconfigure(&self, topic: &TopicImage) {
+        let config = (self.options.configs)(topic);
+        for replica in self.replicas_of(topic) {
+            replica.set_config(config.clone());
+        }
+    }
+
+    fn remove_topic(&self, topic: &TopicImage) {
+        let replicas = self.replicas_of(topic);
+        let mut held = self.held.write();
+        for index in 0..topic.partitions.len() {
+            held.remove(&(topic.id, PartitionIndex(index as i32)));
+        }
+        drop(held);
+        for replica in replicas {
+            let Some(log) = replica.close() else { continue };
+            match log.delete(&self.rng.uuid().simple().to_string(), self.options.clock.now()) {
+                Ok(Some(removed)) => {
+                    self.graveyard.add(Doomed::Directory(removed));
+                    self.options.signal.raise();
+                }
+                // It never had a file.
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(partition = %replica.name(), error = format!("{error:#}"), "delete a partition");
+                }
+            }
+        }
+    }
+
+    /// Whether no partition was used yet.
+    pub fn is_empty(&self) -> bool {
+        self.held.read().is_empty()
+    }
+
+    /// Every partition with a replica.
+    pub fn replicas(&self) -> Vec<Arc<Replica>> {
+        let held = self.held.read();
+        held.values()
+            .filter_map(|held| match held {
+                Held::Leading(replica) => Some(replica.clone()),
+                Held::Quarantined => None,
+            })
+            .collect()
+    }
+
+    /// Sizes of all partitions that the metadata puts on this broker, used or not.
+    pub fn describe_directories(&self) -> Vec<DirectoryContents> {
+        let mut contents: Vec<_> = self
+            .options
+            .directories
+            .iter()
+            .map(|directory| DirectoryContents {
+                path: directory.path().to_owned(),
+                space: directory.space().ok(),
+                partitions: Vec::new(),
+            })
+            .collect();
+        let image = self.image();
+        for topic in image.topics.values() {
+            for (index, partition) in topic.partitions.iter().enumerate() {
+                let Some(directory_index) = self.directory_of(partition) else { continue };
+                let partition = PartitionIndex(index as i32);
+                let name = PartitionName { topic: topic.name.clone(), topic_id: topic.id, partition };
+                let size_bytes = match self.held.read().get(&(topic.id, partition)) {
+                    Some(Held::Leading(replica)) => replica.size_bytes(),
+                    Some(Held::Quarantined) | None => 0,
+                };
+                contents[directory_index].partitions.push((name, size_bytes));
+            }
+        }
+        contents
+    }
+
+    /// Applies retention to every partition.
+    pub fn apply_retention(&self) {
+        let now = self.options.clock.now();
+        for replica in self.replicas() {
+            match replica.with_log(|log, high_watermark| log.apply_retention(high_watermark, now)) {
+                Some(Ok(removed)) => {
+                    removed.into_iter().for_each(|segment| self.graveyard.add(Doomed::Segment(segment)));
+                }
+                Some(Err(error)) => {
+                    tracing::error!(partition = %replica.name(), error = format!("{error:#}"), "apply retention");
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Removes the files of what was deleted long enough ago; when the next are due.
+    pub fn remove_doomed(&self) -> Option<Timestamp> {
+        self.graveyard.remove_due(self.options.clock.now())
+    }
+}

@@ -1,0 +1,515 @@
+//! One partition on this broker: its log, its leadership, who waits for it.
+//!
+//! Two sides that never block each other: appends go through a mutex (tail of the log, producer state,
+//! leadership), reads go through published values (log view, high watermark, last stable offset). Whoever
+//! appends tells the subscribers after the mutex is released. Kafka: `Partition` and `UnifiedLog`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use super::flusher::{Flush, Flusher};
+use super::partition::Leadership;
+use super::subscription::{Slot, Subscribers, Subscription};
+use crate::config::topic::TopicConfig;
+use crate::controller::PartitionImage;
+use crate::env::fs::FileRegion;
+use crate::log::append::AppendError;
+pub use crate::log::by_time::FoundByTime;
+use crate::log::by_time::TimeLimits;
+use crate::log::log::{FlushTicket, Log};
+use crate::log::producer_state::Origin;
+use crate::log::read::{LogView, ReadError, ReadLimits};
+use crate::protocol::errors::{ApiError, ErrorCode};
+use crate::protocol::fetch::{EpochAndOffset, IsolationLevel};
+use crate::protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicId};
+
+/// Which partition.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PartitionName {
+    pub topic: Arc<str>,
+    pub topic_id: TopicId,
+    pub partition: PartitionIndex,
+}
+
+impl std::fmt::Display for PartitionName {
+    /// As Kafka prints it and names its directory: `topic-0`.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}-{}", self.topic, self.partition)
+    }
+}
+
+/// Running totals of one partition, for metrics.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    pub bytes_in: AtomicU64,
+    pub records_in: AtomicU64,
+    pub bytes_out: AtomicU64,
+    pub batches_in: AtomicU64,
+}
+
+impl Traffic {
+    fn received(&self, size_bytes: usize, record_count: i64) {
+        self.bytes_in.fetch_add(size_bytes as u64, Ordering::Relaxed);
+        self.records_in.fetch_add(record_count as u64, Ordering::Relaxed);
+        self.batches_in.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What an append of client records came to.
+#[derive(Debug)]
+pub struct LeaderAppend {
+    pub first_offset: Offset,
+    /// Exclusive.
+    pub next_offset: Offset,
+    /// -1 unless the topic uses LogAppendTime.
+    pub log_append_time: Timestamp,
+    pub log_start_offset: Offset,
+}
+
+/// What an answer waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Required {
+    /// acks=all: the high watermark reaches the offset.
+    Committed(Offset),
+    /// The leader's own copy counts, `flush.messages` included.
+    OnDisk(Offset),
+}
+
+struct Appender {
+    /// `None` once the partition is closed: nothing is appended any more.
+    log: Option<Log>,
+    leadership: Leadership,
+    /// Offset up to which flushes were asked for; counts towards `flush.messages`.
+    flush_requested_to: Offset,
+    /// When the oldest record was appended that no flush has covered; counts towards `flush.ms`.
+    unflushed_since: Option<Timestamp>,
+}
+
+/// A partition that this broker leads.
+pub struct Replica {
+    name: PartitionName,
+    /// Index of its directory in `log.dirs`.
+    directory_index: usize,
+    appender: Mutex<Appender>,
+    view: Arc<LogView>,
+    high_watermark: AtomicI64,
+    last_stable_offset: AtomicI64,
+    leader_epoch: AtomicI32,
+    /// Follows `Appender::log` for those who read without its lock.
+    closed: AtomicBool,
+    subscribers: Mutex<Subscribers>,
+    flusher: Flusher,
+    config: ArcSwap<TopicConfig>,
+    /// Length of the partition's replica list.
+    replica_count: usize,
+    pub traffic: Traffic,
+}
+
+impl Replica {
+    /// Takes leadership of `log`, as `partition` says.
+    pub fn lead(
+        name: PartitionName,
+        directory_index: usize,
+        mut log: Log,
+        me: BrokerId,
+        partition: &PartitionImage,
+        flusher: Flusher,
+    ) -> anyhow::Result<Replica> {
+        let PartitionImage { leader_epoch: epoch, isr, .. } = partition;
+        let epoch = *epoch;
+        let view = log.view();
+        let log_end = view.log_end_offset();
+        // A leader without followers has committed all that it holds; with followers the watermark is
+        // established anew by their fetches.
+        let high_watermark =
+            if isr.iter().all(|broker| *broker == me) { log_end } else { view.log_start_offset() };
+        log.assign_epoch(epoch)?;
+        let leadership = Leadership::begin(epoch, me, isr, log_end, high_watermark);
+        Ok(Replica {
+            name,
+            directory_index,
+            view,
+            high_watermark: AtomicI64::new(leadership.high_watermark().0),
+            last_stable_offset: AtomicI64::new(stable_below(&log, leadership.high_watermark()).0),
+            leader_epoch: AtomicI32::new(epoch.0),
+            closed: AtomicBool::new(false),
+            subscribers: Mutex::default(),
+            flusher,
+            config: ArcSwap::new(log.config().clone()),
+            replica_count: partition.replicas.len(),
+            traffic: Traffic::default(),
+            appender: Mutex::new(Appender {
+                log: Some(log),
+                leadership,
+                flush_requested_to: log_end,
+                unflushed_since: None,
+            }),
+        })
+    }
+
+    pub fn name(&self) -> &PartitionName {
+        &self.name
+    }
+
+    pub fn directory_index(&self) -> usize {
+        self.directory_index
+    }
+
+    pub fn log_start_offset(&self) -> Offset {
+        self.view.log_start_offset()
+    }
+
+    pub fn log_end_offset(&self) -> Offset {
+        self.view.log_end_offset()
+    }
+
+    /// Bytes of records on disk.
+    pub fn size_bytes(&self) -> u64 {
+        self.view.size_bytes()
+    }
+
+    /// Exclusive.
+    pub fn high_watermark(&self) -> Offset {
+        Offset(self.high_watermark.load(Ordering::Acquire))
+    }
+
+    /// Exclusive; never beyond the high watermark.
+    pub fn last_stable_offset(&self) -> Offset {
+        Offset(self.last_stable_offset.load(Ordering::Acquire))
+    }
+
+    /// Where reads of this isolation end, exclusive.
+    pub fn read_limit(&self, isolation: IsolationLevel) -> Offset {
+        match isolation {
+            IsolationLevel::ReadUncommitted => self.high_watermark(),
+            IsolationLevel::ReadCommitted => self.last_stable_offset(),
+        }
+    }
+
+    pub fn leader_epoch(&self) -> LeaderEpoch {
+        LeaderEpoch(self.leader_epoch.load(Ordering::Acquire))
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// KIP-320: a client that knows another leader epoch than ours is told which of us is behind.
+    pub fn check_epoch(&self, known_to_client: LeaderEpoch) -> Result<(), ErrorCode> {
+        let epoch = self.leader_epoch();
+        if known_to_client == LeaderEpoch::NONE || known_to_client == epoch {
+            Ok(())
+        } else if known_to_client < epoch {
+            Err(ErrorCode::FencedLeaderEpoch)
+        } else {
+            Err(ErrorCode::UnknownLeaderEpoch)
+        }
+    }
+
+    /// Appends validated batches of a client and patches their offsets in place.
+    ///
+    /// With `acks_all` the ISR must have `min.insync.replicas` members. Errors: what the log refuses (nothing
+    /// has changed), NOT_ENOUGH_REPLICAS, or KAFKA_STORAGE_ERROR.
+    pub fn append(
+        self: &Arc<Replica>,
+        batch: &mut [u8],
+        acks_all: bool,
+        now: Timestamp,
+    ) -> Result<LeaderAppend, ApiError> {
+        let size_bytes = batch.len();
+        let mut appender = self.appender.lock();
+        if acks_all && appender.leadership.in_sync_count() < self.least_in_sync_count() {
+            return Err(ErrorCode::NotEnoughReplicas.into());
+        }
+        let Appender { log: Some(log), leadership, .. } = &mut *appender else {
+            return Err(ErrorCode::NotLeaderOrFollower.into());
+        };
+        let appended = match log.append_as_leader(batch, leadership.epoch(), Origin::Client, now) {
+            Ok(appended) => appended,
+            Err(error) => {
+                drop(appender);
+                return Err(self.append_failed(error));
+            }
+        };
+        let next_offset = appended.last_offset + 1;
+        let mut has_moved = false;
+        let mut flush = appended.has_rolled.then_some(Flush::Sealed);
+        if !appended.is_duplicate {
+            appender.unflushed_since.get_or_insert(now);
+            let flush_due = appender.flush_due(next_offset, self.config().flush_messages);
+            has_moved = self.move_watermark(&mut appender, |leadership| {
+                leadership.appended(appended.first_offset, next_offset, flush_due);
+            });
+            flush = if flush_due { Some(Flush::All) } else { flush };
+        }
+        drop(appender);
+        if let Some(flush) = flush {
+            // Without the lock: the flush thread takes it, and may be the one that makes room in the queue.
+            self.flusher.request(self.clone(), flush);
+        }
+        if !appended.is_duplicate {
+            self.traffic.received(size_bytes, next_offset - appended.first_offset);
+        }
+        if has_moved {
+            self.subscribers.lock().records_came(size_bytes);
+        }
+        Ok(LeaderAppend {
+            first_offset: appended.first_offset,
+            next_offset,
+            log_append_time: appended.log_append_time,
+            log_start_offset: appended.log_start_offset,
+        })
+    }
+
+    fn append_failed(&self, error: AppendError) -> ApiError {
+        match error {
+            AppendError::Refused(refusal) => refusal,
+            AppendError::NoSpace(error) => {
+                tracing::warn!(partition = %self.name, error = format!("{error:#}"), "no room for an append");
+                ErrorCode::KafkaStorageError.into()
+            }
+            AppendError::Failed(error) => {
+                tracing::error!(partition = %self.name, error = format!("{error:#}"), "append failed with an unknown outcome, the partition goes offline");
+                self.close();
+                ErrorCode::KafkaStorageError.into()
+            }
+        }
+    }
+
+    /// Publishes what `change` does to the high watermark; whether it moved.
+    fn move_watermark(&self, appender: &mut Appender, change: impl FnOnce(&mut Leadership)) -> bool {
+        let before = appender.leadership.high_watermark();
+        change(&mut appender.leadership);
+        let after = appender.leadership.high_watermark();
+        self.high_watermark.store(after.0, Ordering::Release);
+        if let Some(log) = &appender.log {
+            self.last_stable_offset.store(stable_below(log, after).0, Ordering::Release);
+        }
+        after != before
+    }
+
+    /// Records from `from` that consumers of this isolation may see: whole batches as one file range.
+    pub fn read(
+        &self,
+        from: Offset,
+        max_size_bytes: usize,
+        isolation: IsolationLevel,
+        at_least_one: bool,
+    ) -> Result<Option<FileRegion>, ErrorCode> {
+        let up_to = self.read_limit(isolation);
+        let limits = ReadLimits { max_size_bytes, up_to, at_least_one };
+        self.view.read(from, limits).map_err(|error| self.read_failed(error))
+    }
+
+    /// The first record below `up_to` that is at least as young as `timestamp` (KIP-79). Reads from disk.
+    pub fn offset_for_time(
+        &self,
+        timestamp: Timestamp,
+        up_to: Offset,
+    ) -> Result<Option<FoundByTime>, ErrorCode> {
+        self.view.offset_for_time(timestamp, time_limits(up_to)).map_err(|error| self.read_failed(error))
+    }
+
+    /// The first record below `up_to` with the largest timestamp (KIP-734). Reads from disk.
+    pub fn max_timestamp(&self, up_to: Offset) -> Result<Option<FoundByTime>, ErrorCode> {
+        self.view.max_timestamp(time_limits(up_to)).map_err(|error| self.read_failed(error))
+    }
+
+    fn read_failed(&self, error: ReadError) -> ErrorCode {
+        match error {
+            ReadError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            ReadError::Deleted => ErrorCode::UnknownTopicOrPartition,
+            ReadError::Corrupt(error) | ReadError::Failed(error) => {
+                tracing::error!(partition = %self.name, error = format!("{error:#}"), "read");
+                ErrorCode::KafkaStorageError
+            }
+        }
+    }
+
+    /// Counts records that go to a consumer.
+    pub fn sent(&self, size_bytes: usize) {
+        self.traffic.bytes_out.fetch_add(size_bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The largest epoch that is not above `epoch`, and where it ends (KIP-320).
+    pub fn epoch_end(&self, epoch: LeaderEpoch) -> Option<EpochAndOffset> {
+        let appender = self.appender.lock();
+        let epochs = appender.log.as_ref()?.epochs();
+        let (epoch, end_offset) = epochs.end_offset_for(epoch, self.view.log_end_offset())?;
+        Some(EpochAndOffset { epoch, end_offset })
+    }
+
+    /// Epoch of the record at `offset`, or of the last record below it.
+    pub fn epoch_at(&self, offset: Offset) -> Option<LeaderEpoch> {
+        self.appender.lock().log.as_ref()?.epochs().epoch_for_offset(offset)
+    }
+
+    /// DeleteRecords (KIP-107): nothing below `before` is served any more, across restarts too. Returns the
+    /// new log start offset. Blocking: it writes a checkpoint to disk.
+    pub fn delete_records(&self, before: Offset) -> Result<Offset, ApiError> {
+        let mut appender = self.appender.lock();
+        let Appender { log: Some(log), leadership, .. } = &mut *appender else {
+            return Err(ErrorCode::NotLeaderOrFollower.into());
+        };
+        let high_watermark = leadership.high_watermark();
+        // -1 stands for the high watermark.
+        let before = if before == Offset::NONE { high_watermark } else { before };
+        if before < Offset::ZERO || before > high_watermark {
+            return Err(ErrorCode::OffsetOutOfRange.into());
+        }
+        if before > self.view.log_start_offset() {
+            log.set_log_start_offset(before).map_err(|error| {
+                tracing::error!(partition = %self.name, error = format!("{error:#}"), "move the log start");
+                ApiError::from(ErrorCode::KafkaStorageError)
+            })?;
+        }
+        drop(appender);
+        self.subscribers.lock().changed();
+        Ok(self.view.log_start_offset())
+    }
+
+    /// The topic's effective configuration.
+    pub fn config(&self) -> arc_swap::Guard<Arc<TopicConfig>> {
+        self.config.load()
+    }
+
+    /// Applies from the next request on.
+    pub fn set_config(&self, config: Arc<TopicConfig>) {
+        if let Some(log) = &mut self.appender.lock().log {
+            log.set_config(config.clone());
+        }
+        self.config.store(config);
+    }
+
+    /// `min.insync.replicas`, but never more than there are replicas (`Partition.effectiveMinIsr`).
+    fn least_in_sync_count(&self) -> usize {
+        self.config().min_insync_replicas.min(self.replica_count)
+    }
+
+    /// Runs `work` on the log, given the high watermark, with the append side held: retention, flushes,
+    /// checkpoints. `None` when the partition is closed.
+    pub fn with_log<T>(&self, work: impl FnOnce(&mut Log, Offset) -> T) -> Option<T> {
+        let mut appender = self.appender.lock();
+        let high_watermark = appender.leadership.high_watermark();
+        appender.log.as_mut().map(|log| work(log, high_watermark))
+    }
+
+    /// What `ticket` names is on disk; lets the high watermark follow where a flush held it back.
+    pub fn flushed(&self, ticket: &FlushTicket) {
+        let mut appender = self.appender.lock();
+        let Some(log) = &mut appender.log else { return };
+        log.mark_flushed(ticket);
+        let up_to = ticket.up_to();
+        if up_to >= self.view.log_end_offset() {
+            appender.unflushed_since = None;
+        }
+        let has_moved = self.move_watermark(&mut appender, |leadership| leadership.flushed(up_to));
+        drop(appender);
+        if has_moved {
+            self.subscribers.lock().changed();
+        }
+    }
+
+    /// `flush.ms`: whether records have waited for the disk that long.
+    pub fn flush_is_due(&self, now: Timestamp) -> bool {
+        let since = self.appender.lock().unflushed_since;
+        since.is_some_and(|since| now.since(since) >= self.config().flush_ms)
+    }
+
+    /// What an answer to `appended` has to wait for; `None` when it may leave at once.
+    pub fn still_required(&self, appended: &LeaderAppend, acks_all: bool) -> Option<Required> {
+        if self.high_watermark() >= appended.next_offset {
+            return None;
+        }
+        let required = match acks_all {
+            true => Required::Committed(appended.next_offset),
+            false => Required::OnDisk(appended.next_offset),
+        };
+        (!self.is_reached(required)).then_some(required)
+    }
+
+    fn is_reached(&self, required: Required) -> bool {
+        match required {
+            Required::Committed(offset) => self.high_watermark() >= offset,
+            Required::OnDisk(offset) => self.appender.lock().leadership.counts_up_to() >= offset,
+        }
+    }
+
+    /// Until `required` is reached, or the partition closes.
+    pub async fn reached(&self, required: Required) -> Result<(), ErrorCode> {
+        let subscription = Arc::new(Subscription::default());
+        let _watch = Watch::begin(self, &subscription);
+        let mut ready = Vec::new();
+        loop {
+            subscription.take_ready(1, &mut ready);
+            if self.is_reached(required) {
+                return Ok(());
+            }
+            if self.is_closed() {
+                return Err(ErrorCode::NotLeaderOrFollower);
+            }
+            subscription.wait().await;
+        }
+    }
+
+    pub fn subscribe(&self, subscription: &Arc<Subscription>, slot: Slot) {
+        self.subscribers.lock().add(subscription, slot);
+    }
+
+    pub fn unsubscribe(&self, subscription: &Arc<Subscription>, slot: Slot) {
+        self.subscribers.lock().remove(subscription, slot);
+    }
+
+    /// Ends appends and reads, wakes all who wait, and hands the log out. What is on disk stays.
+    pub fn close(&self) -> Option<Log> {
+        let log = self.appender.lock().log.take();
+        self.closed.store(true, Ordering::Release);
+        self.subscribers.lock().changed();
+        log
+    }
+}
+
+/// Where committed records end that no open transaction can take back (KIP-98).
+fn stable_below(log: &Log, high_watermark: Offset) -> Offset {
+    log.producers().first_unstable_offset().map_or(high_watermark, |first| first.min(high_watermark))
+}
+
+/// A batch that decompresses to more is answered by its first offset: one request must not cost more memory.
+const MOST_DECOMPRESSED_BYTES: usize = 256 << 20;
+
+fn time_limits(up_to: Offset) -> TimeLimits {
+    TimeLimits { up_to, max_decompressed_bytes: MOST_DECOMPRESSED_BYTES }
+}
+
+/// A subscription to one replica that ends with its scope, also when the waiting future is dropped.
+struct Watch<'a> {
+    replica: &'a Replica,
+    subscription: &'a Arc<Subscription>,
+}
+
+impl<'a> Watch<'a> {
+    fn begin(replica: &'a Replica, subscription: &'a Arc<Subscription>) -> Watch<'a> {
+        replica.subscribe(subscription, 0);
+        Watch { replica, subscription }
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.replica.unsubscribe(self.subscription, 0);
+    }
+}
+
+impl Appender {
+    /// `flush.messages`: whether records up to `log_end` must be on disk before they count.
+    fn flush_due(&mut self, log_end: Offset, interval: i64) -> bool {
+        let due = log_end - self.flush_requested_to >= interval;
+        if due {
+            self.flush_requested_to = log_end;
+        }
+        due
+    }
+}
