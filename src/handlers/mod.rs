@@ -1,3 +1,153 @@
-//! One file per message of the protocol, and the table that serves them.
+//! One file per message of the protocol, and the way a frame takes to its file.
+//!
+//! A frame is walked before anything is decoded: header, shape of the body, size. What cannot be trusted
+//! closes the connection, as in Kafka. Handlers use `raft` and `replication`, never the log or the store.
 
+mod alter_configs;
+mod api_versions;
+mod config_changes;
+pub mod configs;
+pub mod context;
+mod create_partitions;
+mod create_topics;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_log_dirs;
+mod describe_quorum;
+mod describe_topic_partitions;
+pub mod features;
+pub mod fetch;
+mod incremental_alter_configs;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod offset_for_leader_epoch;
+mod produce;
+pub mod producer_ids;
 pub mod reply;
+pub mod services;
+pub mod table;
+mod wire;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use self::context::{ConnectionInfo, RequestContext};
+use self::produce::Scratch;
+use self::reply::{Handled, Output, Peer, Service};
+use self::services::Services;
+use crate::protocol::shapes::{self, Limits};
+
+const PRODUCE: i16 = 0;
+const FETCH: i16 = 1;
+const API_VERSIONS: i16 = 18;
+
+/// The handlers of one worker thread.
+pub struct Handlers {
+    services: Arc<Services>,
+    /// Buffers that every produce request of this worker uses again.
+    produce: RefCell<Scratch>,
+}
+
+impl Handlers {
+    pub fn new(services: Arc<Services>) -> Handlers {
+        Handlers { services, produce: RefCell::default() }
+    }
+}
+
+impl Service for Handlers {
+    type Session = Rc<ConnectionInfo>;
+
+    fn open(&self, peer: Peer) -> Rc<ConnectionInfo> {
+        Rc::new(ConnectionInfo { listener: peer.listener, peer: peer.address })
+    }
+
+    fn handle(&self, session: &mut Rc<ConnectionInfo>, frame: &mut [u8], out: &mut Output) -> Handled {
+        let [key_high, key_low, version_high, version_low, ..] = *frame else {
+            return Handled::Close("a frame without an API key");
+        };
+        let key = i16::from_be_bytes([key_high, key_low]);
+        let version = i16::from_be_bytes([version_high, version_low]);
+        let Some(api) = table::find(key) else {
+            return Handled::Close("an API that is not served");
+        };
+        if !api.serves(version) {
+            return refuse_version(api, frame, out);
+        }
+        let Ok(header) = shapes::check_header(shapes::is_flexible(key, version), frame) else {
+            return Handled::Close("a request header that cannot be read");
+        };
+        let body_start = header.body_start;
+        let context = RequestContext {
+            services: self.services.clone(),
+            connection: session.clone(),
+            api,
+            version,
+            correlation_id: header.correlation_id,
+        };
+        match key {
+            PRODUCE => produce::handle(&context, &mut self.produce.borrow_mut(), frame, body_start, out),
+            FETCH => fetch::handle(&context, frame, body_start, out),
+            _ => handle_cold(context, &frame[body_start..], out),
+        }
+    }
+}
+
+/// Kafka answers an unknown version of ApiVersions, so that a newer client learns what to speak, and closes
+/// the connection on any other.
+fn refuse_version(api: &'static table::Api, frame: &[u8], out: &mut Output) -> Handled {
+    if api.key != API_VERSIONS {
+        return Handled::Close("a version that is not served");
+    }
+    let Some(correlation_id) = frame.get(4..8) else {
+        return Handled::Close("a frame without a correlation id");
+    };
+    let correlation_id = i32::from_be_bytes(correlation_id.try_into().expect("the range holds four bytes"));
+    match api_versions::refuse(api, correlation_id, out) {
+        Ok(()) => Handled::Done,
+        Err(_) => Handled::Close("an ApiVersions answer that cannot be written"),
+    }
+}
+
+/// Everything but Produce and Fetch: checked against the message definition, then decoded by the codec crate.
+fn handle_cold(context: RequestContext, body: &[u8], out: &mut Output) -> Handled {
+    let limit = context.services.config().network.klamm_request_max_bytes;
+    if body.len() > limit {
+        return Handled::Close("a request beyond klamm.request.max.bytes");
+    }
+    if let Err(error) = shapes::check(context.api.key, context.version, body, &Limits::default()) {
+        tracing::debug!(api = context.api.name, version = context.version, %error, "malformed request");
+        return Handled::Close("a request that does not have its message's shape");
+    }
+    if context.api.key == API_VERSIONS {
+        return match api_versions::handle(&context, body, out) {
+            Ok(()) => Handled::Done,
+            Err(_) => Handled::Close("an ApiVersions request that cannot be read"),
+        };
+    }
+    match table::serve(context, Bytes::copy_from_slice(body)) {
+        Some(mut answer) => match poll_once(&mut answer) {
+            // Most requests need to wait for nothing.
+            Some(output) => {
+                out.append(output);
+                Handled::Done
+            }
+            None => Handled::Wait(answer),
+        },
+        None => Handled::Close("an API without a handler"),
+    }
+}
+
+/// The output of a future that is ready at once. Polling it again later gives it a waker.
+fn poll_once(future: &mut reply::LocalFuture<Output>) -> Option<Output> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match future.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(output) => Some(output),
+        std::task::Poll::Pending => None,
+    }
+}

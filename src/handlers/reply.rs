@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 
 use crate::env::fs::FileRegion;
 
@@ -22,6 +22,21 @@ impl Output {
     /// No response: the connection ends.
     pub fn closing() -> Output {
         Output { close: true, ..Output::default() }
+    }
+
+    /// Appends a whole response: its length, the response header, and what `write_body` appends. `flexible`
+    /// responses have a header with tagged fields (response header version 1), of which there are none.
+    pub fn respond(&mut self, correlation_id: i32, flexible: bool, write_body: impl FnOnce(&mut Output)) {
+        let length_at = self.bytes.len();
+        let size_before = self.size_bytes();
+        self.bytes.put_i32(0);
+        self.bytes.put_i32(correlation_id);
+        if flexible {
+            self.bytes.put_u8(0);
+        }
+        write_body(self);
+        let length = (self.size_bytes() - size_before - 4) as i32;
+        self.bytes[length_at..length_at + 4].copy_from_slice(&length.to_be_bytes());
     }
 
     /// Appends a file range after the bytes written up to here.

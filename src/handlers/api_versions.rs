@@ -1,0 +1,149 @@
+//! ApiVersions (key 18), v0-5: what is served, and which protocol features are on.
+//!
+//! KIP-35, KIP-511 (client software), KIP-584 (features), KIP-1022 (features whose minimum is 0), KIP-1242
+//! (v5 names the cluster and node the client expects). Written by hand for v5, which the codec crate lacks.
+//! Kafka: `ApiVersionManager`, `ApiVersionsRequest`.
+
+use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
+use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use kafka_protocol::protocol::{Decodable, Encodable};
+
+use super::context::RequestContext;
+use super::features::{self, Feature};
+use super::reply::Output;
+use super::table::{APIS, Api};
+use super::wire;
+use crate::controller::ClusterImage;
+use crate::protocol::errors::ErrorCode;
+use crate::protocol::wire::{Reader, text as wire_text};
+
+/// What v5 says about whom the client believes to talk to.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Expected {
+    cluster_id: Option<String>,
+    /// -1 when the client does not know.
+    node_id: i32,
+}
+
+/// Answers into `out`. `body` has passed the shape check.
+pub fn handle(context: &RequestContext, body: &[u8], out: &mut Output) -> anyhow::Result<()> {
+    let (request, expected) = decode(body, context.version)?;
+    let image = context.services.image();
+    let response = if !valid_software(&request, context.version) {
+        ApiVersionsResponse::default().with_error_code(ErrorCode::InvalidRequest.code())
+    } else if !is_expected(&expected, &image.cluster_id, context.services.me.0) {
+        ApiVersionsResponse::default().with_error_code(ErrorCode::RebootstrapRequired.code())
+    } else {
+        respond(context.version, &image)
+    };
+    // v5 answers with the fields of v4.
+    let encoded_version = context.version.min(4);
+    context.respond_with(out, &response, encoded_version)
+}
+
+/// The answer to a version of ours that does not exist: v0 with the range that does, so that any client can
+/// read it and ask again.
+pub fn refuse(api: &Api, correlation_id: i32, out: &mut Output) -> anyhow::Result<()> {
+    let response = ApiVersionsResponse::default()
+        .with_error_code(ErrorCode::UnsupportedVersion.code())
+        .with_api_keys(vec![advertise(api)]);
+    let mut result = Ok(());
+    out.respond(correlation_id, false, |out| result = response.encode(&mut out.bytes, 0));
+    result
+}
+
+fn decode(body: &[u8], version: i16) -> anyhow::Result<(ApiVersionsRequest, Expected)> {
+    if version < 5 {
+        let request = ApiVersionsRequest::decode(&mut { body }, version)?;
+        return Ok((request, Expected { cluster_id: None, node_id: -1 }));
+    }
+    let mut reader = Reader::new(body, 0, true);
+    let name = reader.owned_string()?;
+    let software_version = reader.owned_string()?;
+    let cluster_id = reader.nullable_string()?.map(|range| wire_text(body, range).to_owned());
+    let node_id = reader.i32()?;
+    let request = ApiVersionsRequest::default()
+        .with_client_software_name(name.into())
+        .with_client_software_version(software_version.into());
+    Ok((request, Expected { cluster_id, node_id }))
+}
+
+/// KIP-511: `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?`, both for name and version.
+fn valid_software(request: &ApiVersionsRequest, version: i16) -> bool {
+    let valid = |text: &str| {
+        let bytes = text.as_bytes();
+        let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
+        first.is_ascii_alphanumeric()
+            && last.is_ascii_alphanumeric()
+            && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-' || *byte == b'.')
+    };
+    version < 3 || (valid(&request.client_software_name) && valid(&request.client_software_version))
+}
+
+/// KIP-1242: both must be given to be compared; an unknown half means that the client has no expectation.
+fn is_expected(expected: &Expected, cluster_id: &str, node_id: i32) -> bool {
+    let cluster_differs = expected.cluster_id.as_deref().is_some_and(|id| id != cluster_id);
+    let node_differs = expected.node_id >= 0 && expected.node_id != node_id;
+    !cluster_differs && !node_differs
+}
+
+fn advertise(api: &Api) -> ApiVersion {
+    ApiVersion::default()
+        .with_api_key(api.key)
+        .with_min_version(api.advertised_min_version)
+        .with_max_version(api.max_version)
+}
+
+fn respond(version: i16, image: &ClusterImage) -> ApiVersionsResponse {
+    let supported = features::SUPPORTED
+        .iter()
+        // KIP-1022: clients that speak v3 or less take a minimum of 0 for an error.
+        .filter(|feature| version >= 4 || feature.min_version > 0)
+        .map(|feature: &Feature| {
+            SupportedFeatureKey::default()
+                .with_name(wire::text(feature.name))
+                .with_min_version(feature.min_version)
+                .with_max_version(feature.max_version)
+        });
+    let finalized = image.features.iter().map(|(name, level)| {
+        FinalizedFeatureKey::default()
+            .with_name(wire::text(name))
+            .with_min_version_level(*level)
+            .with_max_version_level(*level)
+    });
+    ApiVersionsResponse::default()
+        .with_api_keys(APIS.iter().map(advertise).collect())
+        .with_supported_features(supported.collect())
+        .with_finalized_features_epoch(image.applied.0)
+        .with_finalized_features(finalized.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn software_names_follow_kip_511() {
+        let request = |name: &'static str, version: &'static str| {
+            ApiVersionsRequest::default()
+                .with_client_software_name(name.into())
+                .with_client_software_version(version.into())
+        };
+        assert!(valid_software(&request("apache-kafka-java", "4.4.0"), 3));
+        assert!(!valid_software(&request("", "4.4.0"), 3));
+        assert!(!valid_software(&request("librdkafka", "-1"), 4));
+        assert!(valid_software(&request("", ""), 2), "versions below 3 have no such fields");
+    }
+
+    #[test]
+    fn version_5_names_cluster_and_node() {
+        let body = [b"\x05java".as_slice(), b"\x044.4", b"\x04abc", &[0, 0, 0, 7], &[0]].concat();
+        let (request, expected) = decode(&body, 5).unwrap();
+        assert_eq!(request.client_software_name.as_str(), "java");
+        assert_eq!(expected, Expected { cluster_id: Some("abc".into()), node_id: 7 });
+        assert!(is_expected(&expected, "abc", 7));
+        assert!(!is_expected(&expected, "abd", 7));
+        assert!(!is_expected(&expected, "abc", 8));
+        assert!(decode(&body[..10], 5).is_err());
+    }
+}

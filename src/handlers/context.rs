@@ -1,0 +1,55 @@
+//! What a handler may use: the services of this broker, and who asks.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use kafka_protocol::protocol::Encodable;
+
+use super::reply::Output;
+use super::services::Services;
+use super::table::Api;
+use crate::protocol::shapes;
+
+/// One request's surroundings.
+#[derive(Clone)]
+pub struct RequestContext {
+    pub services: Arc<Services>,
+    pub connection: Rc<ConnectionInfo>,
+    pub api: &'static Api,
+    pub version: i16,
+    pub correlation_id: i32,
+}
+
+impl RequestContext {
+    /// Appends the response that `write_body` writes behind the response header.
+    pub fn respond(&self, out: &mut Output, write_body: impl FnOnce(&mut Output)) {
+        let flexible = shapes::response_header_version(self.api.key, self.version) > 0;
+        out.respond(self.correlation_id, flexible, write_body);
+    }
+
+    /// As [`RequestContext::respond`], for the codec crate's messages. On an error nothing is appended.
+    pub fn respond_with(
+        &self,
+        out: &mut Output,
+        response: &impl Encodable,
+        version: i16,
+    ) -> anyhow::Result<()> {
+        // The codec refuses values that the version cannot express before it writes; sizing finds that out.
+        response.compute_size(version)?;
+        let before = out.bytes.len();
+        let mut result = Ok(());
+        self.respond(out, |out| result = response.encode(&mut out.bytes, version));
+        if result.is_err() {
+            out.bytes.truncate(before);
+        }
+        result
+    }
+}
+
+/// Who is at the other end.
+#[derive(Clone, Debug)]
+pub struct ConnectionInfo {
+    /// Name of the listener that was reached; Metadata answers with the endpoints of the same name.
+    pub listener: Arc<str>,
+    pub peer: std::net::SocketAddr,
+}

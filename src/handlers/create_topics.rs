@@ -1,0 +1,91 @@
+//! CreateTopics (key 19), v2-7 (KIP-4, KIP-464 defaults, KIP-525 configs in the answer, KIP-516 ids).
+//! Kafka: `ControllerApis.createTopics`.
+
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
+use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, TopicName};
+
+use super::context::RequestContext;
+use super::wire;
+use crate::config::describe::Wanted;
+use crate::controller::{Answer, Command, CreateTopic, CreatedTopic, Partitioning};
+use crate::protocol::errors::{ApiError, ErrorCode};
+use crate::protocol::ids::BrokerId;
+
+pub async fn handle(
+    context: &RequestContext,
+    request: CreateTopicsRequest,
+) -> anyhow::Result<CreateTopicsResponse> {
+    let command = Command::CreateTopics {
+        topics: request.topics.iter().map(wanted).collect(),
+        validate_only: request.validate_only,
+    };
+    let results = match context.services.quorum.propose(command).await {
+        Ok(Answer::CreateTopics(results)) => {
+            results.into_iter().map(|(name, result)| describe(context, &name, result)).collect()
+        }
+        Ok(_) => anyhow::bail!("the controller answers another command"),
+        // The command as a whole was refused, so every topic is.
+        Err(refusal) => {
+            let refused = |topic: &CreatableTopic| describe(context, &topic.name, Err(refusal.clone()));
+            request.topics.iter().map(refused).collect()
+        }
+    };
+    Ok(CreateTopicsResponse::default().with_topics(results))
+}
+
+fn wanted(topic: &CreatableTopic) -> CreateTopic {
+    let partitioning = if topic.assignments.is_empty() {
+        Partitioning::Counts {
+            partition_count: topic.num_partitions,
+            replication_factor: topic.replication_factor,
+        }
+    } else {
+        let assignments = topic.assignments.iter().map(|assignment| {
+            let brokers = assignment.broker_ids.iter().map(|broker| BrokerId(broker.0));
+            (assignment.partition_index, brokers.collect())
+        });
+        Partitioning::Manual {
+            assignments: assignments.collect(),
+            counts: (topic.num_partitions, topic.replication_factor),
+        }
+    };
+    let configs = topic
+        .configs
+        .iter()
+        .map(|config| (config.name.to_string(), config.value.as_ref().map(|value| value.to_string())));
+    CreateTopic { name: topic.name.to_string(), partitioning, configs: configs.collect() }
+}
+
+fn describe(
+    context: &RequestContext,
+    name: &str,
+    result: Result<CreatedTopic, ApiError>,
+) -> CreatableTopicResult {
+    let answer = CreatableTopicResult::default().with_name(TopicName(wire::text(name)));
+    match result {
+        Ok(created) => {
+            let configs = context.services.configs.describe_topic(&created.overrides, &Wanted::default());
+            let configs = configs.into_iter().map(|entry| {
+                CreatableTopicConfigs::default()
+                    .with_name(entry.name.into())
+                    .with_value(entry.value.map(Into::into))
+                    .with_read_only(entry.read_only)
+                    .with_config_source(entry.source.wire_id())
+                    .with_is_sensitive(entry.sensitive)
+            });
+            answer
+                .with_topic_id(created.id.0)
+                .with_error_code(ErrorCode::None.code())
+                .with_num_partitions(created.partition_count)
+                .with_replication_factor(created.replication_factor)
+                .with_configs(Some(configs.collect()))
+        }
+        Err(refusal) => answer
+            .with_error_code(refusal.code.code())
+            .with_error_message(refusal.wire_message())
+            .with_num_partitions(-1)
+            .with_replication_factor(-1)
+            .with_configs(Some(Vec::new())),
+    }
+}

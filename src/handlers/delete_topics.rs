@@ -1,0 +1,58 @@
+//! DeleteTopics (key 20), v1-6, by name or id (KIP-516); the topics are gone when the answer leaves.
+//! Kafka: `ControllerApis.deleteTopics`.
+
+use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
+use kafka_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse, TopicName};
+
+use super::context::RequestContext;
+use super::wire;
+use crate::controller::{Answer, Command, TopicReference};
+use crate::protocol::errors::{ApiError, ErrorCode};
+use crate::protocol::ids::TopicId;
+
+pub async fn handle(
+    context: &RequestContext,
+    request: DeleteTopicsRequest,
+) -> anyhow::Result<DeleteTopicsResponse> {
+    let by_name = request.topic_names.iter().map(|name| TopicReference::Name(name.to_string()));
+    let by_state = request.topics.iter().map(|topic| match &topic.name {
+        Some(name) => TopicReference::Name(name.to_string()),
+        None => TopicReference::Id(TopicId(topic.topic_id)),
+    });
+    let topics: Vec<TopicReference> = by_name.chain(by_state).collect();
+    let refused = |topics: &[TopicReference], refusal: &ApiError| {
+        let results = topics.iter().map(|topic| {
+            let (name, id) = match topic {
+                TopicReference::Name(name) => (Some(name.clone()), TopicId::ZERO),
+                TopicReference::Id(id) => (None, *id),
+            };
+            describe(name, id, Err(refusal.clone()))
+        });
+        DeleteTopicsResponse::default().with_responses(results.collect())
+    };
+    if !context.services.config().metadata.delete_topic_enable {
+        let code =
+            if context.version < 3 { ErrorCode::InvalidRequest } else { ErrorCode::TopicDeletionDisabled };
+        return Ok(refused(&topics, &code.into()));
+    }
+    match context.services.quorum.propose(Command::DeleteTopics { topics: topics.clone() }).await {
+        Ok(Answer::DeleteTopics(results)) => {
+            let results = results.into_iter().map(|(name, id, result)| describe(name, id, result));
+            Ok(DeleteTopicsResponse::default().with_responses(results.collect()))
+        }
+        Ok(_) => anyhow::bail!("the controller answers another command"),
+        Err(refusal) => Ok(refused(&topics, &refusal)),
+    }
+}
+
+fn describe(name: Option<String>, id: TopicId, result: Result<(), ApiError>) -> DeletableTopicResult {
+    let answer = DeletableTopicResult::default()
+        .with_name(name.as_deref().map(|name| TopicName(wire::text(name))))
+        .with_topic_id(id.0);
+    match result {
+        Ok(()) => answer,
+        Err(refusal) => {
+            answer.with_error_code(refusal.code.code()).with_error_message(refusal.wire_message())
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! DescribeConfigs (key 32), v1-4: every key of a resource with its value and where it comes from (KIP-133,
+//! KIP-226, KIP-569). Kafka: `ConfigHelper`.
+
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
+
+use super::context::RequestContext;
+use super::wire;
+use crate::config::describe::{self, Entry, Wanted};
+use crate::controller::{ConfigResource, ResourceKind, topic_names};
+use crate::protocol::errors::{ApiError, ErrorCode};
+
+pub async fn handle(
+    context: &RequestContext,
+    request: DescribeConfigsRequest,
+) -> anyhow::Result<DescribeConfigsResponse> {
+    let results = request.resources.iter().map(|resource| {
+        let names: Option<Vec<&str>> =
+            resource.configuration_keys.as_ref().map(|keys| keys.iter().map(|key| key.as_str()).collect());
+        let wanted = Wanted {
+            names: names.as_deref(),
+            synonyms: request.include_synonyms,
+            documentation: request.include_documentation,
+        };
+        answer(resource, describe(context, resource, &wanted))
+    });
+    Ok(DescribeConfigsResponse::default().with_results(results.collect()))
+}
+
+fn describe(
+    context: &RequestContext,
+    resource: &DescribeConfigsResource,
+    wanted: &Wanted<'_>,
+) -> Result<Vec<Entry>, ApiError> {
+    let invalid = |message: String| Err(ApiError::new(ErrorCode::InvalidRequest, message));
+    let name = resource.resource_name.as_str();
+    let image = context.services.image();
+    let configs = &context.services.configs;
+    let own = |kind| {
+        let resource = ConfigResource { kind, name: name.to_owned() };
+        image.config(&resource).cloned().unwrap_or_default()
+    };
+    match ResourceKind::from_code(resource.resource_type) {
+        Some(ResourceKind::Topic) => {
+            topic_names::validate(name)?;
+            let topic = image.topic(name).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+            Ok(configs.describe_topic(&topic.overrides, wanted))
+        }
+        Some(ResourceKind::Broker) if name.is_empty() => Ok(configs.describe_cluster_default(wanted)),
+        Some(ResourceKind::Broker) => {
+            let me = context.services.me;
+            match name.parse::<i32>() {
+                Ok(id) if id == me.0 => Ok(configs.describe_broker(wanted)),
+                Ok(_) => invalid(format!(
+                    "Unexpected broker id, expected {me} or empty string, but received {name}"
+                )),
+                Err(_) => invalid(format!("Broker id must be an integer, but it is: {name}")),
+            }
+        }
+        Some(ResourceKind::ClientMetrics) if name.is_empty() => {
+            invalid("Client metrics subscription name must not be empty".to_owned())
+        }
+        Some(ResourceKind::ClientMetrics) => {
+            Ok(describe::client_metrics(&own(ResourceKind::ClientMetrics), wanted))
+        }
+        Some(ResourceKind::Group) if name.is_empty() => invalid("Group name must not be empty".to_owned()),
+        Some(ResourceKind::Group) => Ok(configs.describe_group(&own(ResourceKind::Group), wanted)),
+        None => invalid(format!("Unsupported resource type: {}", resource.resource_type)),
+    }
+}
+
+fn answer(
+    resource: &DescribeConfigsResource,
+    described: Result<Vec<Entry>, ApiError>,
+) -> DescribeConfigsResult {
+    let result = DescribeConfigsResult::default()
+        .with_resource_type(resource.resource_type)
+        .with_resource_name(resource.resource_name.clone());
+    match described {
+        Ok(entries) => result.with_configs(entries.into_iter().map(encode).collect()),
+        Err(refusal) => {
+            result.with_error_code(refusal.code.code()).with_error_message(refusal.wire_message())
+        }
+    }
+}
+
+fn encode(entry: Entry) -> DescribeConfigsResourceResult {
+    let synonyms = entry.synonyms.into_iter().map(|synonym| {
+        DescribeConfigsSynonym::default()
+            .with_name(synonym.name.into())
+            .with_value(synonym.value.map(Into::into))
+            .with_source(synonym.source.wire_id())
+    });
+    DescribeConfigsResourceResult::default()
+        .with_name(entry.name.into())
+        .with_value(entry.value.map(Into::into))
+        .with_read_only(entry.read_only)
+        .with_config_source(entry.source.wire_id())
+        .with_is_sensitive(entry.sensitive)
+        .with_synonyms(synonyms.collect())
+        .with_config_type(entry.type_id)
+        .with_documentation(entry.documentation.map(wire::text))
+}

@@ -1,0 +1,17 @@
+//! Features this build can run (KIP-584). Each is finalized at the level that is real: a Java client picks
+//! its protocols by these levels.
+
+/// One feature with the levels that are supported.
+#[derive(Clone, Copy, Debug)]
+pub struct Feature {
+    pub name: &'static str,
+    pub min_version: i16,
+    pub max_version: i16,
+}
+
+pub const SUPPORTED: &[Feature] = &[
+    // KIP-966: DescribeTopicPartitions tells the eligible leader replicas.
+    Feature { name: "eligible.leader.replicas.version", min_version: 0, max_version: 1 },
+    // 3.3-IV3 to 4.4-IV2, as Kafka 4.4 itself says: the level stands for the metadata that brokers exchange.
+    Feature { name: "metadata.version", min_version: 7, max_version: 33 },
+];

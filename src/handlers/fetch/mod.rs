@@ -1,0 +1,212 @@
+//! Fetch (key 1), v4-18: records as file ranges, with sessions and long polls.
+//!
+//! KIP-227 (sessions), KIP-320 (epochs), KIP-516 (topic ids), KIP-74 (byte limits), KIP-98 (isolation).
+//! The main line: take what the session's partitions have marked, look at each once, answer; when there is
+//! too little, park until enough has come in. Kafka: `KafkaApis.handleFetchRequest`, `DelayedFetch`.
+
+pub mod look;
+pub mod session;
+
+use std::time::Duration;
+
+use self::look::{Limits, News, look};
+use self::session::{FetchSession, SharedSession, Wanted};
+use super::context::RequestContext;
+use super::reply::{Handled, Output};
+use crate::protocol::errors::ErrorCode;
+use crate::protocol::fetch::{self, FetchRequest, ResponseWriter};
+use crate::protocol::ids::{BrokerId, Offset};
+use crate::replication::subscription::Slot;
+
+/// Session epoch that ends the session, or asks for none.
+const FINAL_EPOCH: i32 = -1;
+/// Session epoch that opens a session.
+const INITIAL_EPOCH: i32 = 0;
+
+/// A fetch in flight: whose session, under which limits, and what to answer with.
+struct Fetch {
+    session: SharedSession,
+    /// Every partition is in the answer, also those without news.
+    is_full: bool,
+    limits: Limits,
+    min_bytes: usize,
+    max_wait: Duration,
+    /// Slots with something to tell, carried from look to look.
+    slots: Vec<Slot>,
+}
+
+/// What a look came to.
+enum Looked {
+    Answer(Vec<News>),
+    /// Too little to answer before the wait is over.
+    TooLittle,
+}
+
+/// Answers into `out`, or parks. The body begins at `body_offset` of `frame`.
+pub fn handle(context: &RequestContext, frame: &[u8], body_offset: usize, out: &mut Output) -> Handled {
+    let Ok(request) = fetch::parse(context.version, frame, body_offset) else {
+        return Handled::Close("a fetch that cannot be read");
+    };
+    let mut fetch = match open(context, request) {
+        Ok(fetch) => fetch,
+        Err(code) => {
+            write_refusal(context, code, out);
+            return Handled::Done;
+        }
+    };
+    match fetch.look(context, fetch.max_wait.is_zero()) {
+        Looked::Answer(news) => {
+            fetch.write(context, news, out);
+            Handled::Done
+        }
+        Looked::TooLittle => Handled::Wait(Box::pin(wait(context.clone(), fetch))),
+    }
+}
+
+/// Looks again whenever enough has come in, and answers with what there is when the time is up.
+async fn wait(context: RequestContext, mut fetch: Fetch) -> Output {
+    let subscription = fetch.session.lock().subscription.clone();
+    let mut deadline = std::pin::pin!(tokio::time::sleep(fetch.max_wait));
+    loop {
+        let time_is_up = tokio::select! {
+            biased;
+            () = subscription.wait() => false,
+            () = &mut deadline => true,
+        };
+        if let Looked::Answer(news) = fetch.look(&context, time_is_up) {
+            let mut output = Output::default();
+            fetch.write(&context, news, &mut output);
+            return output;
+        }
+    }
+}
+
+/// Finds or makes the session and puts the request's changes into it.
+fn open(context: &RequestContext, request: FetchRequest) -> Result<Fetch, ErrorCode> {
+    let services = &context.services;
+    let uses_topic_ids = context.version >= 13;
+    let limits = Limits {
+        max_bytes: (request.max_bytes.max(0) as usize).min(services.config().network.fetch_max_bytes),
+        isolation: request.isolation_level,
+    };
+    let min_bytes = request.min_bytes.max(0) as usize;
+    let max_wait = Duration::from_millis(request.max_wait_ms.max(0) as u64);
+    if request.replica_id != BrokerId::NONE {
+        // No other broker holds copies, so whoever says so is mistaken.
+        return Err(ErrorCode::NotLeaderOrFollower);
+    }
+    let wanted = request.topics.into_iter().flat_map(|topic| {
+        topic.partitions.into_iter().map(move |at| Wanted { topic: topic.topic.clone(), at })
+    });
+    let is_full = request.session_epoch == FINAL_EPOCH || request.session_epoch == INITIAL_EPOCH;
+    let session = if is_full {
+        services.sessions.remove(request.session_id);
+        let session = FetchSession::new(wanted, uses_topic_ids);
+        if request.session_epoch == INITIAL_EPOCH && !session.is_empty() {
+            let random_id = || services.rng.below(i32::MAX as u64) as i32;
+            services.sessions.admit(session, services.clock.uptime_ms(), random_id)
+        } else {
+            session.into_shared()
+        }
+    } else {
+        let now_ms = services.clock.uptime_ms();
+        let session =
+            services.sessions.resume(request.session_id, request.session_epoch, uses_topic_ids, now_ms)?;
+        let mut watching = session.lock();
+        for topic in &request.forgotten_topics {
+            topic.partitions.iter().for_each(|partition| watching.forget(&topic.topic, *partition));
+        }
+        wanted.for_each(|wanted| watching.watch(wanted));
+        // A session that watches nothing has no reason to be.
+        if watching.is_empty() {
+            services.sessions.remove(watching.id);
+            watching.id = 0;
+        }
+        drop(watching);
+        session
+    };
+    Ok(Fetch { session, is_full, limits, min_bytes, max_wait, slots: Vec::new() })
+}
+
+impl Fetch {
+    fn look(&mut self, context: &RequestContext, time_is_up: bool) -> Looked {
+        let mut session = self.session.lock();
+        let mut marked = Vec::new();
+        session.subscription.take_ready(self.min_bytes as i64, &mut marked);
+        if self.slots.is_empty() {
+            self.slots = marked;
+        } else {
+            marked.retain(|slot| !self.slots.contains(slot));
+            self.slots.append(&mut marked);
+        }
+        let mut news = look(&context.services, &mut session, &self.slots, self.limits);
+        if !self.is_full {
+            news.retain(|news| session.watched(news.slot).is_some_and(|watched| !news.is_known_to(watched)));
+            self.slots.clear();
+            self.slots.extend(news.iter().map(|news| news.slot));
+        }
+        let found_bytes: usize = news.iter().map(News::size_bytes).sum();
+        let is_enough = found_bytes >= self.min_bytes
+            || time_is_up
+            || session.is_empty()
+            || news.iter().any(News::is_urgent);
+        if !is_enough {
+            session.subscription.found_bytes(found_bytes as i64);
+            return Looked::TooLittle;
+        }
+        for news in &news {
+            // Until the client asks for the next offset, this partition has something to tell: an answer
+            // may be lost on the way.
+            if news.records.is_some() || news.is_urgent() {
+                session.subscription.mark(news.slot);
+            }
+            let Some(watched) = session.watched(news.slot) else { continue };
+            let told_an_error = news.answer.error != ErrorCode::None;
+            watched.told_high_watermark =
+                if told_an_error { Offset::NONE } else { news.answer.high_watermark };
+            watched.told_log_start = if told_an_error { Offset::NONE } else { news.answer.log_start_offset };
+        }
+        Looked::Answer(news)
+    }
+
+    fn write(&self, context: &RequestContext, news: Vec<News>, out: &mut Output) {
+        let mut session = self.session.lock();
+        let mut topics: Vec<(fetch::TopicKey, Vec<News>)> = Vec::new();
+        for news in news {
+            let Some(watched) = session.watched(news.slot) else { continue };
+            if let (Some(replica), Some(records)) = (&watched.replica, &news.records) {
+                replica.sent(records.size_bytes);
+            }
+            match topics.last_mut() {
+                Some((topic, partitions)) if *topic == watched.wanted.topic => partitions.push(news),
+                _ => topics.push((watched.wanted.topic.clone(), vec![news])),
+            }
+        }
+        context.respond(out, |out| {
+            let mut writer = ResponseWriter::begin(
+                context.version,
+                &mut out.bytes,
+                0,
+                ErrorCode::None,
+                session.id,
+                topics.len(),
+            );
+            for (topic, partitions) in topics {
+                writer.topic(&mut out.bytes, topic.as_name(), partitions.len());
+                for news in partitions {
+                    writer.partition(&mut out.bytes, &news.answer, news.size_bytes());
+                    if let Some(records) = news.records {
+                        out.splice(records);
+                    }
+                }
+            }
+            writer.end(&mut out.bytes, &[]);
+        });
+    }
+}
+
+fn write_refusal(context: &RequestContext, code: ErrorCode, out: &mut Output) {
+    context.respond(out, |out| {
+        ResponseWriter::begin(context.version, &mut out.bytes, 0, code, 0, 0).end(&mut out.bytes, &[]);
+    });
+}

@@ -1,0 +1,175 @@
+//! Metadata (key 3), v0-13: brokers, topics and who leads what; creates topics on first use.
+//!
+//! KIP-4, KIP-516 (topic ids), KIP-430 (authorized operations), KIP-1102 (rebootstrap). Kafka:
+//! `KafkaApis.handleTopicMetadataRequest`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kafka_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
+
+use super::context::RequestContext;
+use super::wire;
+use crate::controller::topic_names;
+use crate::controller::{ClusterImage, PartitionImage, TopicImage};
+use crate::protocol::errors::ErrorCode;
+use crate::protocol::ids::TopicId;
+
+pub async fn handle(context: &RequestContext, request: MetadataRequest) -> anyhow::Result<MetadataResponse> {
+    let (topics, image) = describe_topics(context, &request).await;
+    Ok(MetadataResponse::default()
+        .with_brokers(brokers(&image, &context.connection.listener))
+        .with_cluster_id(Some(wire::text(&image.cluster_id)))
+        .with_controller_id(wire::broker_id(context.services.me))
+        .with_topics(topics)
+        .with_cluster_authorized_operations(match request.include_cluster_authorized_operations {
+            true => wire::ALL_CLUSTER_OPERATIONS,
+            false => wire::OPERATIONS_NOT_ASKED,
+        }))
+}
+
+async fn describe_topics(
+    context: &RequestContext,
+    request: &MetadataRequest,
+) -> (Vec<MetadataResponseTopic>, Arc<ClusterImage>) {
+    let image = context.services.image();
+    // v0 had no null list: an empty one asks for all.
+    let asked = match &request.topics {
+        Some(topics) if !(context.version == 0 && topics.is_empty()) => topics,
+        _ => {
+            let all = image.topics.values().map(|topic| describe(&image, request, topic)).collect();
+            return (all, image);
+        }
+    };
+    // v10 and v11 have room for topic ids, but Kafka looks topics up by id from v12 on only.
+    if context.version < 12 && asked.iter().any(|topic| topic.name.is_none() || !topic.topic_id.is_nil()) {
+        let refused = asked.iter().map(|topic| {
+            let name = topic.name.clone().unwrap_or_default();
+            failed(ErrorCode::InvalidRequest).with_name(Some(name)).with_topic_id(topic.topic_id)
+        });
+        return (refused.collect(), image);
+    }
+    // One id makes it a request by ids: names beside it are not looked at.
+    if asked.iter().any(|topic| !topic.topic_id.is_nil()) {
+        let topics = asked.iter().filter(|topic| !topic.topic_id.is_nil()).map(|topic| {
+            match image.topic_by_id(TopicId(topic.topic_id)) {
+                Some(found) => describe(&image, request, found),
+                None => failed(ErrorCode::UnknownTopicId).with_topic_id(topic.topic_id),
+            }
+        });
+        return (topics.collect(), image.clone());
+    }
+    let image = create_missing(context, request, image).await;
+    let names: BTreeSet<&TopicName> = asked.iter().filter_map(|topic| topic.name.as_ref()).collect();
+    let topics = names.into_iter().map(|name| match image.topic(name) {
+        Some(found) => describe(&image, request, found),
+        None => failed(missing(name)).with_name(Some(name.clone())),
+    });
+    (topics.collect(), image.clone())
+}
+
+/// Why no topic has this name.
+pub fn missing(name: &str) -> ErrorCode {
+    match topic_names::validate(name) {
+        Ok(()) => ErrorCode::UnknownTopicOrPartition,
+        Err(_) => ErrorCode::InvalidTopicException,
+    }
+}
+
+/// `auto.create.topics.enable`: makes the topics that are asked for by name and do not exist.
+async fn create_missing(
+    context: &RequestContext,
+    request: &MetadataRequest,
+    image: Arc<ClusterImage>,
+) -> Arc<ClusterImage> {
+    // The flag came with v4; requests before it always create.
+    let allowed = context.version < 4 || request.allow_auto_topic_creation;
+    if !allowed || !context.services.config().metadata.auto_create_topics_enable {
+        return image;
+    }
+    let names: Vec<&str> = request
+        .topics
+        .iter()
+        .flatten()
+        .filter_map(|topic| Some(topic.name.as_ref()?.as_str()))
+        .filter(|name| image.topic(name).is_none() && topic_names::validate(name).is_ok())
+        .collect();
+    if names.is_empty() {
+        return image;
+    }
+    // Refusals (the topic has come meanwhile, no room for another) show as topics that do not exist.
+    if let Err(error) = context.services.create_topics_with_defaults(&names).await {
+        tracing::debug!(%error, "automatic topic creation refused");
+    }
+    context.services.image()
+}
+
+fn brokers(image: &ClusterImage, listener: &str) -> Vec<MetadataResponseBroker> {
+    image
+        .brokers
+        .values()
+        .filter_map(|broker| {
+            let endpoint = wire::endpoint(broker, listener)?;
+            Some(
+                MetadataResponseBroker::default()
+                    .with_node_id(wire::broker_id(broker.id))
+                    .with_host(wire::text(&endpoint.host))
+                    .with_port(i32::from(endpoint.port))
+                    .with_rack(broker.rack.as_deref().map(wire::text)),
+            )
+        })
+        .collect()
+}
+
+fn failed(code: ErrorCode) -> MetadataResponseTopic {
+    MetadataResponseTopic::default()
+        .with_error_code(code.code())
+        .with_name(None)
+        .with_topic_authorized_operations(wire::OPERATIONS_NOT_ASKED)
+}
+
+fn describe(image: &ClusterImage, request: &MetadataRequest, topic: &TopicImage) -> MetadataResponseTopic {
+    MetadataResponseTopic::default()
+        .with_name(Some(TopicName(wire::text(&topic.name))))
+        .with_topic_id(topic.id.0)
+        .with_is_internal(topic.internal)
+        .with_partitions(
+            topic
+                .partitions
+                .iter()
+                .enumerate()
+                .map(|(index, partition)| describe_partition(image, index, partition))
+                .collect(),
+        )
+        .with_topic_authorized_operations(match request.include_topic_authorized_operations {
+            true => wire::ALL_TOPIC_OPERATIONS,
+            false => wire::OPERATIONS_NOT_ASKED,
+        })
+}
+
+fn describe_partition(
+    image: &ClusterImage,
+    index: usize,
+    partition: &PartitionImage,
+) -> MetadataResponsePartition {
+    let leader_is_known = image.broker(partition.leader).is_some();
+    let error = if leader_is_known { ErrorCode::None } else { ErrorCode::LeaderNotAvailable };
+    MetadataResponsePartition::default()
+        .with_error_code(error.code())
+        .with_partition_index(index as i32)
+        .with_leader_id(wire::broker_id(partition.leader))
+        .with_leader_epoch(partition.leader_epoch.0)
+        .with_replica_nodes(wire::broker_ids(&partition.replicas))
+        .with_isr_nodes(wire::broker_ids(&partition.isr))
+        .with_offline_replicas(
+            partition
+                .replicas
+                .iter()
+                .filter(|replica| image.broker(**replica).is_none())
+                .map(|replica| wire::broker_id(*replica))
+                .collect(),
+        )
+}

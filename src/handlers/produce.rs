@@ -1,0 +1,217 @@
+//! Produce (key 0), v3-13: validates, appends in place, answers when `acks` is satisfied.
+//!
+//! The hot path: the records stay in the connection's buffer, are checked without a lock, and reach the page
+//! cache by one write before the next await. Kafka: `KafkaApis.handleProduceRequest`,
+//! `ReplicaManager.appendRecords`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::context::RequestContext;
+use super::reply::{Handled, LocalFuture, Output};
+use crate::config::topic::TopicConfig;
+use crate::protocol::batch::Compression;
+use crate::protocol::compression::Level;
+use crate::protocol::errors::ErrorCode;
+use crate::protocol::ids::{Offset, Timestamp};
+use crate::protocol::produce::{self, PartitionAnswer, PartitionRecords, ProduceRequest, TopicRef};
+use crate::protocol::validate::{ProduceError, ProduceRules, validate_produce};
+use crate::protocol::wire;
+use crate::replication::replica::{LeaderAppend, Replica, Required};
+
+const ACKS_NONE: i16 = 0;
+const ACKS_LEADER: i16 = 1;
+const ACKS_ALL: i16 = -1;
+
+/// What one worker's produce requests use again and again, so that the hot path allocates nothing.
+#[derive(Default)]
+pub struct Scratch {
+    request: ProduceRequest,
+    answers: Vec<PartitionAnswer>,
+    waiting: Vec<Waiting>,
+}
+
+/// A partition whose answer waits for followers or the disk.
+struct Waiting {
+    /// Position of its answer.
+    index: usize,
+    replica: Arc<Replica>,
+    required: Required,
+}
+
+/// Appends, and answers into `out` unless an answer must wait. The body begins at `body_start` of `frame`.
+pub fn handle(
+    context: &RequestContext,
+    scratch: &mut Scratch,
+    frame: &mut [u8],
+    body_start: usize,
+    out: &mut Output,
+) -> Handled {
+    if produce::parse(context.version, frame, body_start, &mut scratch.request).is_err() {
+        return Handled::Close("a produce that cannot be read");
+    }
+    append_all(context, scratch, frame);
+    let failed = scratch.answers.iter().any(|answer| answer.error != ErrorCode::None);
+    match (scratch.request.acks, failed) {
+        // Nobody waits for an answer, so a closed connection is the only way to say no.
+        (ACKS_NONE, true) => Handled::Close("a produce without acks failed"),
+        (ACKS_NONE, false) => Handled::Nothing,
+        _ if scratch.waiting.is_empty() => {
+            write(context, out, frame, &scratch.request, &scratch.answers);
+            Handled::Done
+        }
+        _ => Handled::Later(answer_later(context.clone(), scratch, frame)),
+    }
+}
+
+fn append_all(context: &RequestContext, scratch: &mut Scratch, frame: &mut [u8]) {
+    let Scratch { request, answers, waiting } = scratch;
+    answers.clear();
+    waiting.clear();
+    let acks_are_valid = matches!(request.acks, ACKS_NONE | ACKS_LEADER | ACKS_ALL);
+    let now = context.services.clock.now();
+    for (index, partition) in request.partitions.iter().enumerate() {
+        if !acks_are_valid {
+            answers.push(PartitionAnswer::refused(ErrorCode::InvalidRequiredAcks));
+            continue;
+        }
+        let appended =
+            find_replica(context, partition, frame).map_err(ProduceError::from).and_then(|replica| {
+                let range = partition.records.clone().unwrap_or(0..0);
+                let appended = append(context, &replica, &mut frame[range], request.acks, now)?;
+                Ok((replica, appended))
+            });
+        match appended {
+            Ok((replica, appended)) => {
+                answers.push(accepted(&appended));
+                if let Some(required) = replica.still_required(&appended, request.acks == ACKS_ALL)
+                    && request.acks != ACKS_NONE
+                {
+                    waiting.push(Waiting { index, replica, required });
+                }
+            }
+            Err(refused) => answers.push(refuse(refused)),
+        }
+    }
+}
+
+fn find_replica(
+    context: &RequestContext,
+    partition: &PartitionRecords,
+    frame: &[u8],
+) -> Result<Arc<Replica>, ErrorCode> {
+    let image = context.services.image();
+    let topic = match &partition.topic {
+        TopicRef::Name(range) => {
+            image.topic(wire::text(frame, range.clone())).ok_or(ErrorCode::UnknownTopicOrPartition)?
+        }
+        TopicRef::Id(id) => image.topic_by_id(*id).ok_or(ErrorCode::UnknownTopicId)?,
+    };
+    // Only the coordinators write Kafka's own topics.
+    if topic.internal {
+        return Err(ErrorCode::InvalidTopicException);
+    }
+    context.services.replicas.leader(topic, partition.partition)
+}
+
+fn append(
+    context: &RequestContext,
+    replica: &Arc<Replica>,
+    records: &mut [u8],
+    acks: i16,
+    now: Timestamp,
+) -> Result<LeaderAppend, ProduceError> {
+    let config = replica.config();
+    let validated = validate_produce(records, &rules(context.version, replica, &config, now))?;
+    // This broker coordinates no transactions, so none can be open.
+    if validated.summary.is_transactional {
+        return Err(ErrorCode::InvalidTxnState.into());
+    }
+    let mut replacement = validated.replacement;
+    let batch = match &mut replacement {
+        Some(replacement) => replacement.as_mut_slice(),
+        None => &mut records[..validated.size_bytes],
+    };
+    replica
+        .append(batch, acks == ACKS_ALL, now)
+        .map_err(|error| ProduceError { error, record_errors: Vec::new() })
+}
+
+fn rules<'a>(version: i16, replica: &'a Replica, config: &TopicConfig, now: Timestamp) -> ProduceRules<'a> {
+    let level = |codec: Compression| match codec {
+        Compression::Gzip => Level(Some(config.compression_gzip_level)),
+        Compression::Lz4 => Level(Some(config.compression_lz4_level)),
+        Compression::Zstd => Level(Some(config.compression_zstd_level)),
+        Compression::None | Compression::Snappy => Level::DEFAULT,
+    };
+    ProduceRules {
+        api_version: version,
+        topic: &replica.name().topic,
+        partition: replica.name().partition,
+        compacted: config.cleanup_compact,
+        compression: config.compression.map(|codec| (codec, level(codec))),
+        max_message_bytes: config.max_message_bytes,
+        max_decompressed_message_bytes: config.max_decompressed_message_bytes,
+        segment_size_bytes: config.segment_bytes as usize,
+        timestamp_type: config.timestamp_type,
+        timestamp_before_max_ms: config.timestamp_before_max_ms,
+        timestamp_after_max_ms: config.timestamp_after_max_ms,
+        now,
+    }
+}
+
+fn accepted(appended: &LeaderAppend) -> PartitionAnswer {
+    PartitionAnswer {
+        base_offset: appended.first_offset,
+        log_append_time: appended.log_append_time,
+        log_start_offset: appended.log_start_offset,
+        ..PartitionAnswer::refused(ErrorCode::None)
+    }
+}
+
+fn refuse(refused: ProduceError) -> PartitionAnswer {
+    PartitionAnswer {
+        record_errors: refused.record_errors,
+        error_message: refused.error.message,
+        ..PartitionAnswer::refused(refused.error.code)
+    }
+}
+
+fn write(
+    context: &RequestContext,
+    out: &mut Output,
+    names: &[u8],
+    request: &ProduceRequest,
+    answers: &[PartitionAnswer],
+) {
+    context.respond(out, |out| {
+        produce::write_response(context.version, &mut out.bytes, names, request, answers, 0, &[]);
+    });
+}
+
+/// Answers when every partition has what `acks` asks for, or the request's time is up.
+fn answer_later(context: RequestContext, scratch: &mut Scratch, frame: &[u8]) -> LocalFuture<Output> {
+    let mut request = std::mem::take(&mut scratch.request);
+    let mut answers = std::mem::take(&mut scratch.answers);
+    let waiting = std::mem::take(&mut scratch.waiting);
+    // The frame's buffer goes back to the connection.
+    let names = request.detach(frame);
+    Box::pin(async move {
+        let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64);
+        let mut deadline = std::pin::pin!(tokio::time::sleep(timeout));
+        for partition in waiting {
+            let outcome = tokio::select! {
+                biased;
+                outcome = partition.replica.reached(partition.required) => outcome,
+                () = &mut deadline => Err(ErrorCode::RequestTimedOut),
+            };
+            if let Err(code) = outcome {
+                answers[partition.index] =
+                    PartitionAnswer { base_offset: Offset::NONE, ..PartitionAnswer::refused(code) };
+            }
+        }
+        let mut output = Output::default();
+        write(&context, &mut output, &names, &request, &answers);
+        output
+    })
+}

@@ -1,0 +1,76 @@
+//! What the handlers work with: everything of this broker that answers requests, made once at start.
+
+use std::sync::Arc;
+
+use super::configs::Configs;
+use super::fetch::session::SessionCache;
+use super::producer_ids::ProducerIds;
+use crate::config::broker::BrokerConfig;
+use crate::controller::{Answer, ClusterImage, Command, CreateTopic, Partitioning, TopicImage};
+use crate::env::clock::Clock;
+use crate::env::rng::Rng;
+use crate::protocol::errors::{ApiError, ErrorCode};
+use crate::protocol::ids::{BrokerId, Offset, PartitionIndex, TopicId};
+use crate::raft::Quorum;
+use crate::replication::registry::Registry;
+use crate::replication::replica::Replica;
+
+/// Shared by all workers.
+pub struct Services {
+    pub me: BrokerId,
+    /// Epoch of this broker's registration.
+    pub broker_epoch: Offset,
+    pub configs: Arc<Configs>,
+    pub quorum: Quorum,
+    pub replicas: Arc<Registry>,
+    pub sessions: SessionCache,
+    pub producer_ids: ProducerIds,
+    pub clock: Clock,
+    pub rng: Rng,
+}
+
+impl Services {
+    /// The settings in force.
+    pub fn config(&self) -> Arc<BrokerConfig> {
+        self.configs.broker()
+    }
+
+    /// Creates topics as first use does: with the defaults of the broker, each on its own account.
+    pub async fn create_topics_with_defaults(&self, names: &[&str]) -> Result<(), ApiError> {
+        let topics = names.iter().map(|name| CreateTopic {
+            name: (*name).to_owned(),
+            partitioning: Partitioning::Counts { partition_count: -1, replication_factor: -1 },
+            configs: Vec::new(),
+        });
+        let command = Command::CreateTopics { topics: topics.collect(), validate_only: false };
+        match self.quorum.propose(command).await? {
+            Answer::CreateTopics(_) => Ok(()),
+            other => unreachable!("the controller answers the command it was given, not with {other:?}"),
+        }
+    }
+
+    /// The newest metadata that the replicas of this broker have followed.
+    pub fn image(&self) -> Arc<ClusterImage> {
+        self.replicas.image()
+    }
+
+    /// The replica that this broker leads.
+    ///
+    /// Errors: UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR.
+    pub fn leader_by_name(&self, topic: &str, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
+        let image = self.image();
+        let topic = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        self.leader(topic, partition)
+    }
+
+    /// As [`Services::leader_by_name`], but a topic that does not exist is UNKNOWN_TOPIC_ID.
+    pub fn leader_by_id(&self, topic: TopicId, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
+        let image = self.image();
+        let topic = image.topic_by_id(topic).ok_or(ErrorCode::UnknownTopicId)?;
+        self.leader(topic, partition)
+    }
+
+    fn leader(&self, topic: &TopicImage, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
+        self.replicas.leader(topic, partition)
+    }
+}

@@ -1,0 +1,146 @@
+//! The API table: which messages are served, in which versions, by which file.
+//!
+//! One row makes the entry in the ApiVersions answer and the arm that decodes, calls and encodes, so what is
+//! advertised is what is served.
+
+use bytes::Bytes;
+use kafka_protocol::protocol::{Decodable, Encodable};
+
+use super::context::RequestContext;
+use super::reply::{LocalFuture, Output};
+
+/// One served message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Api {
+    pub key: i16,
+    pub name: &'static str,
+    /// Lowest version that gets an answer.
+    pub min_version: i16,
+    pub max_version: i16,
+    /// Lowest version in the ApiVersions answer; Kafka's is lower than what it serves for Produce.
+    pub advertised_min_version: i16,
+}
+
+impl Api {
+    pub fn serves(&self, version: i16) -> bool {
+        (self.min_version..=self.max_version).contains(&version)
+    }
+}
+
+macro_rules! api_table {
+    (
+        hot { $( $hot_key:literal $hot_name:literal $hot_min:literal ..= $hot_max:literal advertised from $hot_from:literal; )* }
+        cold { $( $key:literal $module:ident $request:ident $name:literal $min:literal ..= $max:literal; )* }
+    ) => {
+        /// Every served message, by key.
+        pub const APIS: &[Api] = &{
+            let mut apis = [
+                $( Api { key: $hot_key, name: $hot_name, min_version: $hot_min, max_version: $hot_max,
+                         advertised_min_version: $hot_from }, )*
+                $( Api { key: $key, name: $name, min_version: $min, max_version: $max,
+                         advertised_min_version: $min }, )*
+            ];
+            // Kafka sends the keys in ascending order.
+            let mut sorted = 1;
+            while sorted < apis.len() {
+                let mut at = sorted;
+                while at > 0 && apis[at - 1].key > apis[at].key {
+                    let api = apis[at];
+                    apis[at] = apis[at - 1];
+                    apis[at - 1] = api;
+                    at -= 1;
+                }
+                sorted += 1;
+            }
+            apis
+        };
+
+        /// Decodes `body`, calls the handler and encodes its response. `body` has passed the shape check.
+        /// `None` when the key has its own path.
+        pub fn serve(context: RequestContext, body: Bytes) -> Option<LocalFuture<Output>> {
+            match context.api.key {
+                $( $key => Some(Box::pin(run(context, body, super::$module::handle))), )*
+                _ => None,
+            }
+        }
+
+        #[cfg(test)]
+        mod tests {
+            use kafka_protocol::messages::*;
+            use kafka_protocol::protocol::Message;
+            use super::*;
+
+            #[test]
+            fn the_codec_crate_knows_every_served_version() {
+                $(
+                    let range = <$request as Message>::VERSIONS;
+                    assert!($min >= range.min && $max <= range.max, "{}", $name);
+                )*
+            }
+
+            #[test]
+            fn keys_ascend_without_repeats() {
+                assert!(APIS.windows(2).all(|pair| pair[0].key < pair[1].key));
+            }
+        }
+    };
+}
+
+api_table! {
+    hot {
+        0 "Produce" 3..=13 advertised from 0;
+        1 "Fetch" 4..=18 advertised from 4;
+        18 "ApiVersions" 0..=5 advertised from 0;
+    }
+    cold {
+        2 list_offsets ListOffsetsRequest "ListOffsets" 1..=10;
+        3 metadata MetadataRequest "Metadata" 0..=13;
+        19 create_topics CreateTopicsRequest "CreateTopics" 2..=7;
+        20 delete_topics DeleteTopicsRequest "DeleteTopics" 1..=6;
+        21 delete_records DeleteRecordsRequest "DeleteRecords" 0..=2;
+        22 init_producer_id InitProducerIdRequest "InitProducerId" 0..=5;
+        23 offset_for_leader_epoch OffsetForLeaderEpochRequest "OffsetForLeaderEpoch" 2..=4;
+        32 describe_configs DescribeConfigsRequest "DescribeConfigs" 1..=4;
+        33 alter_configs AlterConfigsRequest "AlterConfigs" 0..=2;
+        35 describe_log_dirs DescribeLogDirsRequest "DescribeLogDirs" 1..=4;
+        37 create_partitions CreatePartitionsRequest "CreatePartitions" 0..=3;
+        44 incremental_alter_configs IncrementalAlterConfigsRequest "IncrementalAlterConfigs" 0..=1;
+        55 describe_quorum DescribeQuorumRequest "DescribeQuorum" 0..=2;
+        60 describe_cluster DescribeClusterRequest "DescribeCluster" 0..=2;
+        75 describe_topic_partitions DescribeTopicPartitionsRequest "DescribeTopicPartitions" 0..=0;
+    }
+}
+
+/// The row of `key`.
+pub fn find(key: i16) -> Option<&'static Api> {
+    APIS.binary_search_by_key(&key, |api| api.key).ok().map(|index| &APIS[index])
+}
+
+async fn run<Request, Response>(
+    context: RequestContext,
+    mut body: Bytes,
+    handle: impl AsyncFnOnce(&RequestContext, Request) -> anyhow::Result<Response>,
+) -> Output
+where
+    Request: Decodable,
+    Response: Encodable,
+{
+    let mut output = Output::default();
+    let answer = match Request::decode(&mut body, context.version) {
+        Ok(request) => handle(&context, request).await,
+        Err(error) => Err(error.context("decode a request that the shape check accepted")),
+    };
+    let written = answer.and_then(|response| context.respond_with(&mut output, &response, context.version));
+    if let Err(error) = written {
+        // No code says "something broke here" without the client drawing a conclusion from it, so the
+        // connection ends and the client asks again.
+        tracing::error!(
+            api = context.api.name,
+            version = context.version,
+            error = format!("{error:#}"),
+            "request failed"
+        );
+        output = Output::closing();
+    }
+    output
+}

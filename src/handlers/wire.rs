@@ -1,0 +1,44 @@
+//! From this crate's types to the codec crate's.
+
+use kafka_protocol::protocol::StrBytes;
+
+use crate::controller::{BrokerImage, Endpoint};
+use crate::protocol::ids::BrokerId;
+
+/// Authorized operations of a client that did not ask for them (KIP-430).
+pub const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
+
+/// Bits of `AclOperation` codes; without an authorizer every supported operation is allowed.
+const fn operations(codes: &[u32]) -> i32 {
+    let mut bits = 0;
+    let mut index = 0;
+    while index < codes.len() {
+        bits |= 1 << codes[index];
+        index += 1;
+    }
+    bits
+}
+
+// AclOperation: READ 3, WRITE 4, CREATE 5, DELETE 6, ALTER 7, DESCRIBE 8, CLUSTER_ACTION 9,
+// DESCRIBE_CONFIGS 10, ALTER_CONFIGS 11, IDEMPOTENT_WRITE 12.
+/// READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS (`AclEntry.supportedOperations`).
+pub const ALL_TOPIC_OPERATIONS: i32 = operations(&[3, 4, 5, 6, 7, 8, 10, 11]);
+/// CREATE, CLUSTER_ACTION, DESCRIBE_CONFIGS, ALTER_CONFIGS, IDEMPOTENT_WRITE, ALTER, DESCRIBE.
+pub const ALL_CLUSTER_OPERATIONS: i32 = operations(&[5, 7, 8, 9, 10, 11, 12]);
+
+/// Where `broker` is reached through the listener of this name.
+pub fn endpoint<'a>(broker: &'a BrokerImage, listener: &str) -> Option<&'a Endpoint> {
+    broker.endpoints.iter().find(|endpoint| endpoint.name == listener)
+}
+
+pub fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
+pub fn broker_id(broker: BrokerId) -> kafka_protocol::messages::BrokerId {
+    kafka_protocol::messages::BrokerId(broker.0)
+}
+
+pub fn broker_ids(brokers: &[BrokerId]) -> Vec<kafka_protocol::messages::BrokerId> {
+    brokers.iter().map(|broker| broker_id(*broker)).collect()
+}
