@@ -1,1 +1,79 @@
-fn main() {}
+//! The process: arguments, configuration, start, signal, stop. Everything else is in the library.
+
+use std::process::ExitCode;
+
+use klamm::broker::Broker;
+use klamm::config::load::{self, Invocation, Settings};
+use klamm::env::clock::Clock;
+use klamm::env::fs;
+use klamm::env::temporary::TemporaryDirectory;
+use klamm::telemetry::logging;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = std::env::args().skip(1);
+    let read_file = |path: &str| match fs::read_file(path.as_ref()) {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err("no such file".to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    let outcome = match load::invocation(arguments, std::env::vars(), read_file) {
+        Ok(Invocation::Run(settings)) => run(settings),
+        Ok(Invocation::Help) => {
+            print!("{}", load::USAGE);
+            Ok(())
+        }
+        Ok(Invocation::Version) => {
+            println!("klamm {} (Apache Kafka 4.4)", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line that names the thing and what is allowed.
+            eprintln!("klamm: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(mut settings: Settings) -> anyhow::Result<()> {
+    abort_on_panic();
+    logging::start(&std::env::var("KLAMM_LOG").unwrap_or_default(), Clock::system())?;
+    // Removed when it goes out of scope, after the broker has stopped.
+    let temporary = settings.temp.then(TemporaryDirectory::create).transpose()?;
+    if let Some(directory) = &temporary {
+        settings.keep_data_in(&directory.path().to_string_lossy());
+    }
+    let broker = Broker::start(settings)?;
+    let signal = wait_for_signal()?;
+    tracing::info!(signal, "stopping");
+    broker.stop()
+}
+
+/// A broker that has lost a thread is neither alive nor dead; a dead one is restarted.
+fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+}
+
+/// Until SIGTERM or SIGINT; the signal's name.
+fn wait_for_signal() -> anyhow::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => Ok("SIGTERM"),
+            _ = interrupt.recv() => Ok("SIGINT"),
+        }
+    })
+}

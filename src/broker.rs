@@ -1,0 +1,232 @@
+//! The composition root: the only file that knows every part, and the order in which they start and stop.
+//!
+//! Sockets are bound first, so that a port in use is told before any file is touched. Clients are served
+//! last, when the metadata is applied and every log is open.
+
+mod control;
+mod registration;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use self::control::ControlRuntime;
+use crate::config::broker::BrokerConfig;
+use crate::config::load::Settings;
+use crate::controller::ClusterImage;
+use crate::env::clock::Clock;
+use crate::env::rng::Rng;
+use crate::handlers::Handlers;
+use crate::handlers::configs::Configs;
+use crate::handlers::fetch::session::SessionCache;
+use crate::handlers::producer_ids::ProducerIds;
+use crate::handlers::services::Services;
+use crate::log::dirs::{LogDirectory, Owner};
+use crate::log::files::FileCache;
+use crate::net::budget::ByteBudget;
+use crate::net::listener::{ConnectionQuotas, ListenerOptions, SocketOptions};
+use crate::net::server::{BoundServer, ListenerAddress, Server, ServerOptions};
+use crate::net::worker::{ConnectionLimits, DEFAULT_MAX_STALL_MS};
+use crate::protocol::ids::Offset;
+use crate::raft::{self, Quorum};
+use crate::replication::chores::{Chores, Intervals, Signal};
+use crate::replication::registry::{Registry, RegistryOptions, TopicConfigs};
+use crate::telemetry::metrics::Metrics;
+
+/// How long a stop lets connections end what they are at.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+const METADATA_DIRECTORY: &str = "__cluster_metadata-0";
+/// Entries of the metadata log that stay although a snapshot holds them.
+const KEPT_ENTRY_COUNT: u64 = 10_000;
+/// Records of the metadata log after which a snapshot is taken. Kafka counts bytes
+/// (`metadata.log.max.record.bytes.between.snapshots`); one of our records is at least this long.
+const LEAST_RECORD_SIZE: u64 = 64;
+/// Bytes of requests and responses that may wait at once, when `queued.max.request.bytes` says nothing.
+const DEFAULT_BUDGET_SIZE: usize = 512 << 20;
+
+/// A running broker.
+pub struct Broker {
+    server: Server,
+    chores: Chores,
+    services: Arc<Services>,
+    control: ControlRuntime,
+}
+
+impl Broker {
+    /// Returns when clients are served. An error is one line that names the thing and what is allowed.
+    pub fn start(settings: Settings) -> anyhow::Result<Broker> {
+        let (config, warnings) = BrokerConfig::from_properties(&settings.properties)?;
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let clock = Clock::system();
+        let metrics = Arc::new(Metrics::default());
+        let bound = BoundServer::bind(server_options(&config, &clock, &metrics)?)?;
+
+        let owner = Owner { node_id: config.node_id, cluster_id: settings.cluster_id.as_deref() };
+        let rng = Arc::new(Rng::system());
+        let directories = LogDirectory::open_all(&config.log_dirs, &owner, &rng)?;
+        let cluster_id = directories[0].cluster_id().to_owned();
+        let configs = Arc::new(Configs::new(settings.properties, config.clone()));
+        let signal = Arc::new(Signal::default());
+        let directory_ids = directories.iter().map(LogDirectory::id).collect();
+        let replicas = Arc::new(Registry::new(RegistryOptions {
+            me: config.node_id,
+            directories,
+            files: FileCache::below_half_of_the_descriptor_limit(),
+            clock: clock.clone(),
+            configs: topic_configs(&configs),
+            image: Arc::new(ClusterImage::new(cluster_id.as_str().into())),
+            producer_expiration_ms: config.log.producer_id_expiration_ms,
+            signal: signal.clone(),
+        }));
+
+        let control = ControlRuntime::start()?;
+        let options = quorum_options(&config, cluster_id, &configs, &replicas, &clock, &rng);
+        let quorum: Quorum = control.run(raft::Quorum::start(options))??;
+        let registration = registration::describe(&config, &bound.addresses(), directory_ids, rng.uuid())?;
+        let broker_epoch: Offset = control.run(registration::register(quorum.clone(), registration))??;
+        replicas.load(std::thread::available_parallelism().map_or(1, |count| count.get()))?;
+
+        let services = Arc::new(Services {
+            me: config.node_id,
+            broker_epoch,
+            configs,
+            quorum,
+            replicas: replicas.clone(),
+            sessions: SessionCache::new(config.network.max_incremental_fetch_session_cache_slots),
+            producer_ids: ProducerIds::default(),
+            clock: clock.clone(),
+            rng: Rng::system(),
+        });
+        let chores = Chores::start(replicas, signal, clock, intervals(&config))?;
+        // Harnesses wait for these two lines, which are Kafka's.
+        tracing::info!("Transitioning from RECOVERY to RUNNING");
+        let for_workers = services.clone();
+        let server = bound.start(move |_| Handlers::new(for_workers.clone()))?;
+        for ListenerAddress { listener, address } in server.addresses() {
+            tracing::info!(%listener, %address, "listening");
+        }
+        tracing::info!("Kafka Server started");
+        Ok(Broker { server, chores, services, control })
+    }
+
+    /// Where clients can connect.
+    pub fn addresses(&self) -> &[ListenerAddress] {
+        self.server.addresses()
+    }
+
+    /// Ends connections, closes every log and leaves the mark that makes the next start trust what it finds.
+    pub fn stop(self) -> anyhow::Result<()> {
+        let Broker { server, chores, services, control } = self;
+        server.stop(STOP_GRACE);
+        chores.stop();
+        let quorum = services.quorum.clone();
+        control.run(async move { quorum.shutdown().await })?.context("stop the metadata quorum")?;
+        control.stop();
+        services.replicas.close_all(services.broker_epoch.0).context("close the logs")?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn server_options(
+    config: &BrokerConfig,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<ServerOptions> {
+    let network = &config.network;
+    let listeners = config.listeners.iter().filter(|listener| !listener.controller);
+    let listeners = listeners.map(|listener| ListenerOptions {
+        name: listener.name.as_str().into(),
+        host: listener.host.clone().unwrap_or_default(),
+        port: listener.port,
+        max_connections: network.max_connections,
+    });
+    // -1 leaves a socket's buffers to the operating system.
+    let buffer_size = |size: i32| usize::try_from(size).ok();
+    let mut per_ip_overrides: HashMap<IpAddr, usize> = HashMap::new();
+    for (host, count) in &config.max_connections_per_ip_overrides {
+        let addresses = std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), 0))
+            .with_context(|| format!("max.connections.per.ip.overrides: resolve {host}"))?;
+        per_ip_overrides.extend(addresses.map(|address| (address.ip(), *count)));
+    }
+    Ok(ServerOptions {
+        listeners: listeners.collect(),
+        sockets: SocketOptions {
+            backlog: network.socket_listen_backlog_size,
+            send_buffer_size_bytes: buffer_size(network.socket_send_buffer_bytes),
+            receive_buffer_size_bytes: buffer_size(network.socket_receive_buffer_bytes),
+        },
+        quotas: ConnectionQuotas {
+            max_connections: network.max_connections,
+            max_connections_per_ip: network.max_connections_per_ip,
+            per_ip_overrides,
+        },
+        connections: ConnectionLimits {
+            max_request_size_bytes: network.socket_request_max_bytes,
+            max_idle_ms: u64::try_from(network.connections_max_idle_ms).ok(),
+            max_stall_ms: DEFAULT_MAX_STALL_MS,
+        },
+        worker_count: std::thread::available_parallelism().map_or(1, |count| count.get()),
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        budget: ByteBudget::new(
+            usize::try_from(network.queued_max_request_bytes).unwrap_or(DEFAULT_BUDGET_SIZE),
+        ),
+    })
+}
+
+fn topic_configs(configs: &Arc<Configs>) -> TopicConfigs {
+    let configs = configs.clone();
+    Arc::new(move |topic| configs.topic(topic))
+}
+
+fn quorum_options(
+    config: &BrokerConfig,
+    cluster_id: String,
+    configs: &Arc<Configs>,
+    replicas: &Arc<Registry>,
+    clock: &Clock,
+    rng: &Arc<Rng>,
+) -> raft::Options {
+    let (followed_configs, followed_replicas) = (configs.clone(), replicas.clone());
+    raft::Options {
+        node_id: config.node_id,
+        directory: config.metadata_log_dir.join(METADATA_DIRECTORY),
+        cluster_id,
+        configs: configs.clone(),
+        default_partition_count: config.metadata.num_partitions,
+        default_replication_factor: config.metadata.default_replication_factor as i16,
+        segment_size_bytes: config.metadata.metadata_log_segment_bytes,
+        snapshot_record_count: config.metadata.metadata_log_max_record_bytes_between_snapshots
+            / LEAST_RECORD_SIZE,
+        kept_entry_count: KEPT_ENTRY_COUNT,
+        clock: clock.clone(),
+        rng: rng.clone(),
+        on_image: Box::new(move |old, new| {
+            let defaults_changed = followed_configs.metadata_changed(old, new);
+            followed_replicas.metadata_changed(old, new, defaults_changed);
+        }),
+        on_fatal: Box::new(|error| {
+            // As Kafka: a controller that cannot write its log must not go on.
+            tracing::error!(error = format!("{error:#}"), "fatal, the process ends");
+            std::process::exit(1);
+        }),
+    }
+}
+
+fn intervals(config: &BrokerConfig) -> Intervals {
+    let log = &config.log;
+    Intervals {
+        retention_ms: log.log_retention_check_interval_ms,
+        checkpoint_ms: log
+            .log_flush_offset_checkpoint_interval_ms
+            .min(log.log_flush_start_offset_checkpoint_interval_ms),
+        flush_ms: log.log_flush_scheduler_interval_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests;

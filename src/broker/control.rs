@@ -1,0 +1,50 @@
+//! The control runtime: one thread that runs what is not on the data path, such as the metadata quorum.
+
+use std::future::Future;
+use std::thread::JoinHandle;
+
+use anyhow::Context;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// The running thread.
+pub struct ControlRuntime {
+    handle: Handle,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl ControlRuntime {
+    pub fn start() -> anyhow::Result<ControlRuntime> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("make the control runtime")?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name("control".into())
+            // A dropped sender ends it as well as a message.
+            .spawn(move || drop(runtime.block_on(stopped)))
+            .context("start the control thread")?;
+        Ok(ControlRuntime { handle, stop, thread })
+    }
+
+    /// Runs `work` there and waits for its end. Not for use on a worker.
+    pub fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let (done, outcome) = std::sync::mpsc::channel();
+        self.handle.spawn(async move {
+            // Nobody listens only when the process ends.
+            let _ = done.send(work.await);
+        });
+        outcome.recv().context("wait for the control runtime")
+    }
+
+    pub fn stop(self) {
+        let _ = self.stop.send(());
+        self.thread.join().expect("a panic ends the process");
+    }
+}

@@ -1,0 +1,89 @@
+//! How a broker makes itself known to the controller (KIP-631), and what a new cluster begins with.
+
+use anyhow::{Context, bail};
+
+use crate::config::broker::BrokerConfig;
+use crate::controller::{
+    AlterOperation, Answer, Command, ConfigAlteration, ConfigResource, Endpoint, FeatureUpdate,
+    RegisterBroker, SupportedFeature,
+};
+use crate::env::host;
+use crate::handlers::features;
+use crate::net::server::ListenerAddress;
+use crate::protocol::ids::{Offset, Uuid};
+use crate::raft::Quorum;
+
+const PLAINTEXT: i16 = 0;
+
+/// What this broker announces. `bound` tells the ports that the system chose.
+pub fn describe(
+    config: &BrokerConfig,
+    bound: &[ListenerAddress],
+    directories: Vec<Uuid>,
+    incarnation_id: Uuid,
+) -> anyhow::Result<RegisterBroker> {
+    let mut endpoints = Vec::with_capacity(config.advertised_listeners.len());
+    for listener in &config.advertised_listeners {
+        let host = match &listener.host {
+            Some(host) => host.clone(),
+            None => host::name().context("find the name of this machine")?,
+        };
+        let chosen = bound.iter().find(|address| *address.listener == *listener.name);
+        let port = match (listener.port, chosen) {
+            (0, Some(chosen)) => chosen.address.port(),
+            (port, _) => port,
+        };
+        endpoints.push(Endpoint { name: listener.name.clone(), host, port, security_protocol: PLAINTEXT });
+    }
+    let features = features::SUPPORTED.iter().map(|feature| SupportedFeature {
+        name: feature.name.to_owned(),
+        min_level: feature.min_version,
+        max_level: feature.max_version,
+    });
+    Ok(RegisterBroker {
+        broker_id: config.node_id,
+        cluster_id: String::new(),
+        incarnation_id,
+        endpoints,
+        features: features.collect(),
+        rack: config.rack.clone(),
+        directories,
+        fenced: false,
+    })
+}
+
+/// Registers, and gives a cluster without features those of this build. Returns the broker's epoch.
+pub async fn register(quorum: Quorum, mut registration: RegisterBroker) -> anyhow::Result<Offset> {
+    let image = quorum.image();
+    registration.cluster_id = image.cluster_id.to_string();
+    let is_new = image.features.is_empty();
+    let answer =
+        quorum.propose(Command::RegisterBroker(registration)).await.context("register this broker")?;
+    let Answer::RegisterBroker { broker_epoch } = answer else {
+        bail!("the controller answers a registration with {answer:?}");
+    };
+    if is_new {
+        begin_cluster(&quorum).await.context("set up a new cluster")?;
+    }
+    Ok(broker_epoch)
+}
+
+/// What `kafka-storage format` writes for a new cluster: the level of each feature, and, as Kafka does once
+/// eligible leader replicas are on (KIP-966), `min.insync.replicas` as the cluster's own value.
+async fn begin_cluster(quorum: &Quorum) -> anyhow::Result<()> {
+    let updates = features::SUPPORTED.iter().map(|feature| FeatureUpdate {
+        name: feature.name.to_owned(),
+        level: feature.max_version,
+        allow_downgrade: false,
+    });
+    quorum.propose(Command::UpdateFeatures { updates: updates.collect(), validate_only: false }).await?;
+    let operation = AlterOperation::Set("1".to_owned());
+    let resource = ConfigAlteration {
+        resource: ConfigResource::cluster_default(),
+        operations: vec![("min.insync.replicas".to_owned(), operation)],
+    };
+    quorum
+        .propose(Command::IncrementalAlterConfigs { resources: vec![resource], validate_only: false })
+        .await?;
+    Ok(())
+}

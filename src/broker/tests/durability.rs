@@ -1,0 +1,84 @@
+//! What survives a process that does not get to stop: the data directory is copied while the broker runs, as
+//! a crash would leave it, and another broker is started on the copy.
+
+use std::path::Path;
+
+use super::Fixture;
+use super::client::{batch, values};
+use crate::broker::Broker;
+use crate::config::load::Settings;
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// A fixture on what a crash at this moment would leave.
+fn after_a_crash_of(fixture: &Fixture) -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    copy(&fixture.directory.path().join("data"), &directory.path().join("data"));
+    let mut crashed = Fixture { directory, overrides: fixture.overrides.clone(), broker: None };
+    crashed.broker = Some(Broker::start(crashed.settings()).unwrap());
+    crashed
+}
+
+#[test]
+fn everything_answered_is_there_after_a_crash() {
+    let fixture = Fixture::start_with(&[("log.segment.bytes", "1048576")]);
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 2, &[("max.message.bytes", "2000000")]);
+    let big = "x".repeat(300_000);
+    for index in 0..8 {
+        assert_eq!(client.produce(9, ("t", id), 0, batch(&[&big])), (0, index));
+        let crashed = after_a_crash_of(&fixture);
+        let mut survivor = crashed.client();
+        assert_eq!(survivor.topic_id("t"), id);
+        assert_eq!(survivor.list_offset("t", 0, -1).0, index + 1);
+        assert_eq!(values(&survivor.fetch(13, ("t", id), 0, index)), [(index, big.clone())]);
+        assert_eq!(survivor.produce(9, ("t", id), 1, batch(&["new"])), (0, 0));
+    }
+}
+
+#[test]
+fn a_second_broker_on_the_same_directory_is_refused() {
+    let fixture = Fixture::start();
+    let refusal = Broker::start(fixture.settings()).err().expect("the directory is in use").to_string();
+    assert!(refusal.contains("is in use by another process"), "{refusal}");
+}
+
+#[test]
+fn a_directory_of_another_kafka_is_refused_untouched() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let properties = "version=1\ncluster.id=abc\nnode.id=1\ndirectory.id=rTwKB6g0RfeEGZ2OQ6XqQg\n";
+    std::fs::write(data.join("meta.properties"), properties).unwrap();
+    let fixture = Fixture { directory, overrides: Vec::new(), broker: None };
+    let refusal = Broker::start(fixture.settings()).err().expect("it is not ours").to_string();
+    assert!(refusal.contains("data"), "{refusal}");
+    assert_eq!(std::fs::read_to_string(data.join("meta.properties")).unwrap(), properties);
+    assert_eq!(std::fs::read_dir(&data).unwrap().count(), 1);
+}
+
+#[test]
+fn a_bad_setting_stops_the_start_and_names_itself() {
+    let mut settings = Settings::default();
+    let properties = [
+        ("node.id", "1"),
+        ("process.roles", "broker,controller"),
+        ("listeners", "PLAINTEXT://127.0.0.1:0"),
+        ("log.dirs", "/nowhere"),
+        ("log.segment.bytes", "13"),
+    ];
+    settings.properties.extend(properties.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    let refusal = Broker::start(settings).err().expect("13 bytes hold no batch").to_string();
+    assert!(refusal.contains("log.segment.bytes") && refusal.contains("13"), "{refusal}");
+}
