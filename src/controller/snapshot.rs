@@ -24,13 +24,12 @@ pub fn snapshot_records(image: &ClusterImage) -> impl Iterator<Item = MetadataRe
         })
     });
     // Who took the last block is forgotten; that it is taken is not.
-    let producer_ids = (image.next_producer_id.0 > 0).then(|| {
-        MetadataRecord::ProducerIds(ProducerIdsRecord {
+    let producer_ids =
+        (image.next_producer_id.0 > 0).then_some(MetadataRecord::ProducerIds(ProducerIdsRecord {
             broker_id: BrokerId::NONE,
             broker_epoch: Offset::NONE,
             next_producer_id: image.next_producer_id,
-        })
-    });
+        }));
     features.chain(brokers).chain(topics).chain(configs).chain(producer_ids)
 }
 

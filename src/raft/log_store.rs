@@ -108,8 +108,8 @@ impl LogStore {
                 return Ok(Vec::new());
             }
             if start >= first_recent {
-                let entries =
-                    recent.entries.range((start - first_recent) as usize..(end - first_recent) as usize);
+                let place = |index| recent.entries.partition_point(|entry| entry.index() < index);
+                let entries = recent.entries.range(place(start)..place(end));
                 return Ok(entries.cloned().collect());
             }
             (first_recent, start, end)
@@ -146,6 +146,9 @@ impl Recent {
 
     fn truncate(&mut self, last: Option<LogId>) {
         let next_index = last.map_or(0, |last| last.index + 1);
+        if self.last.is_none_or(|present| present.index < next_index) {
+            return;
+        }
         while self.entries.back().is_some_and(|entry| entry.index() >= next_index) {
             self.record_count -= self.entries.pop_back().as_ref().map_or(0, record_count);
         }

@@ -211,7 +211,14 @@ async fn watch(raft: Raft<TypeConfig, StateMachine>, on_fatal: Box<dyn Fn(&anyho
 fn is_only_member(options: &Options, recovered: &Recovered) -> anyhow::Result<bool> {
     let mut membership = Membership::default();
     let mut next = recovered.view.log_start_offset();
-    if let Some(newest) = checkpoint::newest(&options.directory)? {
+    let newest = checkpoint::newest(&options.directory)?;
+    ensure!(
+        newest.as_ref().map(|newest| newest.last) >= recovered.state.purged,
+        "the entries up to {:?} are in no snapshot in {}",
+        recovered.state.purged.map(|purged| purged.index),
+        options.directory.display()
+    );
+    if let Some(newest) = newest {
         let contents = checkpoint::read(&newest, &options.cluster_id)?;
         membership = contents.meta.last_membership.membership().clone();
         next = next.max(Offset(newest.last.index as i64 + 1));

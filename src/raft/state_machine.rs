@@ -18,7 +18,7 @@ use crate::controller::ClusterImage;
 use crate::env::clock::Clock;
 use crate::protocol::ids::Offset;
 use crate::raft::checkpoint::{self, Checkpoint};
-use crate::raft::types::{Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
+use crate::raft::types::{Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, log_id};
 
 /// Told of each change: the image before and the one after.
 pub type OnImage = Box<dyn Fn(&Arc<ClusterImage>, &Arc<ClusterImage>) + Send>;
@@ -186,6 +186,13 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
         let State { image, applied, membership } = self.state.clone();
         let meta = SnapshotMeta { last_log_id: applied, last_membership: membership };
+        if applied.is_none() {
+            // Nothing has happened, and nothing needs a file.
+            return Ok(Snapshot {
+                meta,
+                snapshot: Checkpoint { path: self.directory.clone(), last: log_id(0, 0) },
+            });
+        }
         let directory = self.directory.clone();
         let now = self.now_from.now();
         // Encoding and fsync take longer than the control runtime may be held.

@@ -269,6 +269,14 @@ fn a_damaged_snapshot_stops_the_start() {
 }
 
 #[test]
+fn a_lost_snapshot_stops_the_start() {
+    let (directory, _) = with_snapshot();
+    fs::remove_file(checkpoint_path(directory.path())).unwrap();
+    let error = start_error(options(directory.path()));
+    assert!(error.contains("are in no snapshot"), "{error}");
+}
+
+#[test]
 fn an_older_snapshot_beside_the_newest_is_removed() {
     let (directory, before) = with_snapshot();
     let newest = checkpoint_path(directory.path());
