@@ -372,7 +372,8 @@ impl FlushTicket {
                 continue;
             }
             flushed.with_context(|| format!("flush {}", path.display()))?;
-            for suffix in [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX] {
+            let suffixes = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX];
+            for suffix in suffixes.into_iter().filter(|_| segment.is_sealed()) {
                 // Indexes can be rebuilt: one that is missing or fails to sync is checked when it is loaded.
                 let synced = fs::File::open(&segment.path_of(suffix)).and_then(|file| file.sync_data());
                 drop(synced);

@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod dirs;
 pub mod epochs;
 pub mod files;
+pub mod indexes;
 mod leftovers;
 #[expect(clippy::module_inception, reason = "the room is named after what it keeps, and so is its main type")]
 pub mod log;

@@ -15,12 +15,13 @@ use tracing::{info, warn};
 use crate::env::fs;
 use crate::log::checkpoint;
 use crate::log::epochs::EpochCache;
+use crate::log::indexes::Indexes;
 use crate::log::leftovers::{self, Found};
 use crate::log::log::{ActiveSegment, OpenOptions};
 use crate::log::producer_state::ProducerState;
 use crate::log::producers::{self, Expiry};
 use crate::log::scan::{BatchScan, Defect, HeaderScan, Reason, ScanError};
-use crate::log::segment::{Indexes, SNAPSHOT_SUFFIX, Segment, SegmentError, file_name};
+use crate::log::segment::{SNAPSHOT_SUFFIX, Segment, SegmentError, file_name};
 use crate::log::tail::{self, AfterDefect};
 use crate::protocol::ids::{LeaderEpoch, Offset, Timestamp};
 

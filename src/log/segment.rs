@@ -15,11 +15,12 @@ use tracing::warn;
 
 use crate::env::fs::{self, File};
 use crate::log::files::FileCache;
+use crate::log::indexes::Indexes;
 use crate::log::offset_index::OffsetIndex;
-use crate::log::scan::{BatchHeader, BatchSpan, Defect, HeaderScan, Reason, ScanError};
+use crate::log::scan::{BatchHeader, BatchSpan, Defect, HeaderScan, ScanError};
 use crate::log::time_index::{TimeIndex, TimestampOffset};
 use crate::log::txn_index::{self, AbortedTransaction};
-use crate::protocol::ids::{LeaderEpoch, Offset, Timestamp};
+use crate::protocol::ids::{Offset, Timestamp};
 
 pub const LOG_SUFFIX: &str = ".log";
 pub const OFFSET_INDEX_SUFFIX: &str = ".index";
@@ -41,65 +42,12 @@ pub fn parse_file_name(name: &str, suffix: &str) -> Option<Offset> {
     is_offset.then(|| digits.parse().ok().map(Offset)).flatten()
 }
 
-/// Both indexes of a segment and what their next entries depend on.
-#[derive(Debug)]
-pub struct Indexes {
-    pub offsets: OffsetIndex,
-    pub times: TimeIndex,
-    /// The largest timestamp so far; none is -1 at the base offset.
-    pub largest: TimestampOffset,
-    /// Behind the last batch; the base offset when there is none.
-    pub next_offset: Offset,
-    /// Leader epoch of the last batch.
-    pub last_epoch: LeaderEpoch,
-    /// Transactions whose abort markers stand in the segment.
-    pub aborted: Vec<AbortedTransaction>,
-    size_since_entry_bytes: u64,
-}
-
-impl Indexes {
-    pub fn new(base_offset: Offset) -> Indexes {
-        Indexes {
-            offsets: OffsetIndex::new(base_offset),
-            times: TimeIndex::new(base_offset),
-            largest: TimestampOffset { timestamp: Timestamp::NONE, offset: base_offset },
-            next_offset: base_offset,
-            last_epoch: LeaderEpoch::NONE,
-            aborted: Vec::new(),
-            size_since_entry_bytes: 0,
-        }
-    }
-
-    /// Whether the next batch can stand in this segment: offsets grow, and relative ones fit 31 bits.
-    pub fn check(&self, batch: &BatchHeader, base_offset: Offset) -> Result<(), Defect> {
-        let relative_offset = batch.span.last_offset().0.saturating_sub(base_offset.0);
-        if batch.span.base_offset >= self.next_offset && relative_offset <= i64::from(i32::MAX) {
-            return Ok(());
-        }
-        Err(Defect { position: batch.span.position, reason: Reason::OffsetOutOfOrder })
-    }
-
-    /// Takes note of the next batch, which was checked: Kafka's rule of when entries are due (`LogSegment.append`).
-    pub fn note(&mut self, batch: &BatchHeader, index_interval_bytes: u64) {
-        if batch.max_timestamp > self.largest.timestamp {
-            let offset = batch.span.last_offset();
-            self.largest = TimestampOffset { timestamp: batch.max_timestamp, offset };
-        }
-        if self.size_since_entry_bytes > index_interval_bytes {
-            self.offsets.append(batch.span.last_offset(), batch.span.position);
-            self.times.maybe_append(self.largest);
-            self.size_since_entry_bytes = 0;
-        }
-        self.size_since_entry_bytes += batch.span.size_bytes;
-        self.next_offset = batch.span.next_offset;
-        self.last_epoch = batch.leader_epoch;
-    }
-}
-
 #[derive(Debug, Default)]
 struct Warm {
     file: Option<Arc<File>>,
     indexes: Option<Indexes>,
+    /// What the cache counts for the indexes; 0 as long as they cannot go.
+    charged_bytes: usize,
 }
 
 /// A segment. Shared: the writer appends through it, readers find batches in it.
@@ -167,7 +115,8 @@ impl Segment {
         // A file of this name can only be what a failed roll left behind.
         file.truncate(0)?;
         segment.is_sealed.store(false, Ordering::Relaxed);
-        *segment.warm.lock() = Warm { file: Some(Arc::new(file)), indexes: Some(Indexes::new(base_offset)) };
+        *segment.warm.lock() =
+            Warm { file: Some(Arc::new(file)), indexes: Some(Indexes::new(base_offset)), charged_bytes: 0 };
         segment.files.admit(&segment);
         Ok(segment)
     }
@@ -186,6 +135,11 @@ impl Segment {
 
     pub fn set_size_bytes(&self, size_bytes: u64) {
         self.size_bytes.store(size_bytes, Ordering::Release);
+    }
+
+    /// Takes no batches; its index files are complete unless a roll found no space for them.
+    pub fn is_sealed(&self) -> bool {
+        self.is_sealed.load(Ordering::Relaxed)
     }
 
     pub fn is_removed(&self) -> bool {
@@ -234,7 +188,16 @@ impl Segment {
         if self.is_sealed.load(Ordering::Relaxed) {
             warm.indexes = None;
         }
+        self.charge(&mut warm);
         true
+    }
+
+    /// Has the cache count what it could win by cooling this segment.
+    fn charge(&self, warm: &mut Warm) {
+        let is_sealed = self.is_sealed.load(Ordering::Relaxed);
+        let size_bytes = warm.indexes.as_ref().filter(|_| is_sealed).map_or(0, Indexes::size_bytes);
+        self.files.charge(warm.charged_bytes, size_bytes);
+        warm.charged_bytes = size_bytes;
     }
 
     /// Gives the indexes to `use_indexes`, loading or rebuilding them first.
@@ -252,7 +215,14 @@ impl Segment {
             Some(indexes) => indexes,
             None => self.rebuild_indexes()?,
         };
-        Ok(use_indexes(self.warm.lock().indexes.get_or_insert(loaded)))
+        let used = {
+            let mut warm = self.warm.lock();
+            let used = use_indexes(warm.indexes.get_or_insert(loaded));
+            self.charge(&mut warm);
+            used
+        };
+        self.files.balance(self);
+        Ok(used)
     }
 
     /// The first batch that ends behind `target`, looking at bytes below `limit` only. `None` when there is none.
@@ -273,10 +243,14 @@ impl Segment {
     ) -> Result<Option<BatchHeader>, SegmentError> {
         match self.locate_by_index(target, limit)? {
             Located::At(header) => Ok(header),
+            Located::IndexLies if !self.is_sealed.load(Ordering::Relaxed) => {
+                // These indexes take notes of appends and cannot be replaced under them.
+                self.walk_from_start(target, limit)
+            }
             Located::IndexLies => {
                 warn!(segment = %self.path().display(), "rebuilding an offset index that does not fit its log");
                 let rebuilt = self.rebuild_indexes()?;
-                self.warm.lock().indexes = Some(rebuilt);
+                self.set_indexes(Some(rebuilt));
                 match self.locate_by_index(target, limit)? {
                     Located::At(header) => Ok(header),
                     Located::IndexLies => Err(SegmentError::Failed(anyhow::anyhow!(
@@ -383,7 +357,9 @@ impl Segment {
         } else {
             write(TXN_INDEX_SUFFIX, &aborted)?;
         }
+        let mut warm = self.warm.lock();
         self.is_sealed.store(true, Ordering::Relaxed);
+        self.charge(&mut warm);
         Ok(())
     }
 
@@ -392,6 +368,7 @@ impl Segment {
         if self.is_sealed.load(Ordering::Relaxed) {
             // Under the lock that dropping the indexes takes.
             self.with_indexes(|_| self.is_sealed.store(false, Ordering::Relaxed))?;
+            self.charge(&mut self.warm.lock());
         }
         Ok(())
     }
@@ -424,7 +401,9 @@ impl Segment {
 
     /// Replaces the indexes, by ones that recovery made or with none.
     pub fn set_indexes(&self, indexes: Option<Indexes>) {
-        self.warm.lock().indexes = indexes;
+        let mut warm = self.warm.lock();
+        warm.indexes = indexes;
+        self.charge(&mut warm);
     }
 
     /// Takes note of an abort marker that was written.
@@ -551,6 +530,12 @@ impl Segment {
             indexes.note(&header, self.index_interval_bytes);
         }
         Ok(indexes)
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        self.files.charge(self.warm.get_mut().charged_bytes, 0);
     }
 }
 

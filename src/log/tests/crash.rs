@@ -273,3 +273,47 @@ fn a_log_start_beyond_the_end_begins_anew_there() {
     assert_eq!((log.log_start_offset(), log.log_end_offset()), (Offset(50), Offset(50)));
     assert_eq!(append(&mut log, &batch(1, 5, 5, 0)).expect("append").first_offset, Offset(50));
 }
+
+#[test]
+fn any_damage_to_any_files_is_survived_without_a_wrong_record() {
+    for seed in 0..100 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (partition, end) = write_segments(TopicConfig::default());
+        let names = partition.names();
+        for _ in 0..random.usize(1..4) {
+            let path = partition.path(&names[random.usize(0..names.len())]);
+            let mut bytes = std::fs::read(&path).expect("read");
+            match random.u32(0..5) {
+                0 => bytes.truncate(random.usize(0..=bytes.len())),
+                1 => bytes.extend((0..random.usize(1..200)).map(|_| random.u8(..))),
+                2 if !bytes.is_empty() => {
+                    let from = random.usize(0..bytes.len());
+                    bytes[from..].fill(random.u8(..));
+                }
+                _ if !bytes.is_empty() => {
+                    let position = random.usize(0..bytes.len());
+                    bytes[position] = random.u8(..);
+                }
+                _ => {}
+            }
+            std::fs::write(&path, bytes).expect("write");
+        }
+        let options = OpenOptions {
+            clean_shutdown: random.bool(),
+            recovery_point: Offset(random.i64(0..=end)),
+            log_start_offset: Offset(random.i64(0..=end)),
+            ..partition.options()
+        };
+        let must_check_all = !options.clean_shutdown && options.recovery_point == Offset(0);
+        let Ok(log) = Log::open(options, NOW) else { continue };
+        let view = log.view();
+        for from in view.log_start_offset().0..view.log_end_offset().0.min(end) {
+            let limits = up_to(view.log_end_offset());
+            let Ok(bytes) = view.read_bytes(Offset(from), limits) else { continue };
+            let first = Batch::split_first(&bytes).map(|(batch, _)| batch);
+            if must_check_all && let Ok(first) = first {
+                assert!(first.crc_matches(), "seed {seed}");
+            }
+        }
+    }
+}
