@@ -43,7 +43,8 @@ fn main() -> ExitCode {
 
 fn run(mut settings: Settings) -> anyhow::Result<()> {
     abort_on_panic();
-    logging::start(&std::env::var("KLAMM_LOG").unwrap_or_default(), Clock::system())?;
+    let levels = std::env::var("KLAMM_LOG").unwrap_or_else(|_| logging::DEFAULT_LEVELS.to_owned());
+    logging::start(&levels, Clock::system())?;
     // Removed when it goes out of scope, after the broker has stopped.
     let temporary = settings.temp.then(TemporaryDirectory::create).transpose()?;
     if let Some(directory) = &temporary {

@@ -16,7 +16,7 @@ use crate::env::clock::Clock;
 use crate::protocol::ids::Timestamp;
 
 /// What is logged when nothing else is asked for.
-pub const DEFAULT_LEVELS: &str = "info";
+pub const DEFAULT_LEVELS: &str = "info,openraft=warn";
 
 /// Starts logging for the process. `levels` is a level or a list as in `info,klamm::net=debug`.
 pub fn start(levels: &str, clock: Clock) -> anyhow::Result<()> {
