@@ -137,8 +137,7 @@ fn server_options(
     metrics: &Arc<Metrics>,
 ) -> anyhow::Result<ServerOptions> {
     let network = &config.network;
-    let listeners = config.listeners.iter().filter(|listener| !listener.controller);
-    let listeners = listeners.map(|listener| ListenerOptions {
+    let listeners = config.listeners.iter().map(|listener| ListenerOptions {
         name: listener.name.as_str().into(),
         host: listener.host.clone().unwrap_or_default(),
         port: listener.port,

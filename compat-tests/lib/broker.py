@@ -58,9 +58,15 @@ class Broker:
     @classmethod
     def klamm(cls, home, binary, overrides):
         """Prepare a Klamm broker with an empty data directory."""
-        port = free_port()
+        port, controller_port = free_port(), free_port()
         data = pathlib.Path(home) / "data"
-        settings = {"listeners": f"PLAINTEXT://127.0.0.1:{port}", "log.dirs": str(data), **overrides}
+        settings = {
+            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": str(data),
+            **overrides,
+        }
         command = [str(binary)]
         for key, value in settings.items():
             command += ["--override", f"{key}={value}"]

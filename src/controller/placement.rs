@@ -192,7 +192,7 @@ pub(super) fn place(
     if replication_factor as usize > racks.broker_count {
         return Err(refuse(format!(
             "The target replication factor of {replication_factor} cannot be reached because only {} broker(s) \
-             are registered.",
+             are registered or some brokers have all their log directories cordoned.",
             racks.broker_count
         )));
     }

@@ -182,7 +182,7 @@ fn bad_topics_are_refused_in_kafkas_words() {
         topic("x", 1, 3),
         ErrorCode::InvalidReplicationFactor,
         "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot be reached because \
-         only 1 broker(s) are registered.",
+         only 1 broker(s) are registered or some brokers have all their log directories cordoned.",
     );
     check(
         topic("__cluster_metadata", 1, 1),

@@ -15,20 +15,33 @@ pub async fn handle(
     request: DescribeClusterRequest,
 ) -> anyhow::Result<DescribeClusterResponse> {
     let image = context.services.image();
-    let endpoint_type = if context.version >= 1 { request.endpoint_type } else { BROKERS };
-    if endpoint_type != BROKERS {
-        // KIP-919: controllers are described by the controllers' own listener.
-        let (code, message) = match endpoint_type {
-            CONTROLLERS => (
+    let asked = if context.version >= 1 { request.endpoint_type } else { BROKERS };
+    let config = context.services.config();
+    let listener = config.listeners.iter().find(|listener| *listener.name == *context.connection.listener);
+    let controller = listener.filter(|listener| listener.controller);
+    // KIP-919: controllers are described by the controllers' own listener.
+    let (here, there) =
+        if controller.is_some() { ("CONTROLLER", "BROKER") } else { ("BROKER", "CONTROLLER") };
+    if asked != if controller.is_some() { CONTROLLERS } else { BROKERS } {
+        let (code, message) = match asked {
+            BROKERS | CONTROLLERS => (
                 ErrorCode::MismatchedEndpointType,
-                "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER",
+                format!(
+                    "The request was sent to an endpoint of type {here}, but we wanted an endpoint of type {there}"
+                ),
             ),
-            _ => (ErrorCode::UnsupportedEndpointType, "Unsupported endpoint type"),
+            unknown => (ErrorCode::UnsupportedEndpointType, format!("Unsupported endpoint type {unknown}")),
         };
         return Ok(DescribeClusterResponse::default()
             .with_error_code(code.code())
-            .with_error_message(Some(wire::text(message))));
+            .with_error_message(Some(wire::text(&message))));
     }
+    let own = controller.map(|listener| {
+        DescribeClusterBroker::default()
+            .with_broker_id(wire::broker_id(context.services.me))
+            .with_host(wire::text(listener.host.as_deref().unwrap_or("localhost")))
+            .with_port(i32::from(listener.port))
+    });
     let brokers = image.brokers.values().filter_map(|broker| {
         let endpoint = wire::endpoint(broker, &context.connection.listener)?;
         Some(
@@ -40,10 +53,10 @@ pub async fn handle(
         )
     });
     Ok(DescribeClusterResponse::default()
-        .with_endpoint_type(BROKERS)
+        .with_endpoint_type(asked)
         .with_cluster_id(wire::text(&image.cluster_id))
         .with_controller_id(wire::broker_id(context.services.me))
-        .with_brokers(brokers.collect())
+        .with_brokers(own.into_iter().chain(brokers).collect())
         .with_cluster_authorized_operations(match request.include_cluster_authorized_operations {
             true => wire::ALL_CLUSTER_OPERATIONS,
             false => wire::OPERATIONS_NOT_ASKED,

@@ -1,7 +1,7 @@
-//! ListOffsets (key 2), v1-10: where a partition begins, ends, or reaches a point in time.
+//! ListOffsets (key 2), v1-11: where a partition begins, ends, or reaches a point in time.
 //!
-//! KIP-79, KIP-207, KIP-734 (max timestamp), KIP-405 and KIP-1005 (tiered storage). Kafka:
-//! `ReplicaManager.fetchOffset`, `UnifiedLog.fetchOffsetByTimestamp`.
+//! KIP-79, KIP-207, KIP-734 (max timestamp), KIP-405, KIP-1005 and KIP-1023 (tiered storage); v11 has the bytes
+//! of v10. Kafka: `ReplicaManager.fetchOffset`, `UnifiedLog.fetchOffsetByTimestamp`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -25,6 +25,9 @@ const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 /// Last offset that lies in tiered storage (KIP-1005); there is none.
 const LATEST_TIERED: i64 = -5;
+
+/// First offset that tiered storage lacks (KIP-1023); there is none either.
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 /// Replica id of a client that reads what a leader's log holds beyond the high watermark.
 const CONSUMER: i32 = -1;
@@ -99,10 +102,11 @@ async fn find(
     isolation: Option<IsolationLevel>,
 ) -> Result<Found, ErrorCode> {
     let needed_version = match partition.timestamp {
+        EARLIEST_PENDING_UPLOAD => 11,
         LATEST_TIERED => 9,
         EARLIEST_LOCAL => 8,
         MAX_TIMESTAMP => 7,
-        other if other < LATEST_TIERED => i16::MAX,
+        other if other < EARLIEST_PENDING_UPLOAD => i16::MAX,
         _ => 1,
     };
     if context.version < needed_version {
@@ -122,7 +126,7 @@ async fn find(
             let epoch = replica.epoch_at(offset).unwrap_or(LeaderEpoch::NONE);
             Ok(Found { timestamp: Timestamp::NONE, offset, epoch })
         }
-        LATEST_TIERED => Ok(Found::NOTHING),
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(Found::NOTHING),
         timestamp => search(replica, timestamp, limit).await,
     }
 }

@@ -114,6 +114,11 @@ impl Segment {
         let file = retry_without_idle_files(&segment.files, || File::create(&segment.path()))?;
         // A file of this name can only be what a failed roll left behind.
         file.truncate(0)?;
+        // The indexes are on the heap until the segment is sealed; stock tools that are pointed at a segment
+        // make an index file that is not there, and then fail over it.
+        for suffix in [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX] {
+            File::create(&segment.directory.join(file_name(base_offset, suffix)))?.truncate(0)?;
+        }
         segment.is_sealed.store(false, Ordering::Relaxed);
         *segment.warm.lock() =
             Warm { file: Some(Arc::new(file)), indexes: Some(Indexes::new(base_offset)), charged_bytes: 0 };

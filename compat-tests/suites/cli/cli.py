@@ -40,6 +40,8 @@ RULES = [
     (re.compile(r"^(baseOffset: .* count: (?!1 ).* position: )[1-9]\d*"), r"\1<position>"),
     (re.compile(r"(adminclient|ClientId=console-consumer)-\d+"), r"\1-<n>"),
     (re.compile(r"deadlineMs=\S+, tries=\d+, nextAllowedTryMs=[^)]+"), "<tries>"),
+    # Which of the client's timers ends an impatient call first depends on how quick the broker answers.
+    (re.compile(r"TimeoutException: (Call\(|Timed out ).*"), "TimeoutException: <timed out>"),
     (re.compile(r"(timed out at|after) \d+( after \d+ attempt\(s\))?"), r"\1 <tries>"),
     # Of the controller's own log only its shape is the same everywhere.
     (re.compile(r"CONTROLLER://127.0.0.1:\d+"), "CONTROLLER://<controller>"),

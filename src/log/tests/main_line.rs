@@ -11,7 +11,13 @@ fn a_log_has_no_files_before_the_first_append() {
     assert_eq!(log.view().size_bytes(), 0);
     assert!(log.view().read(Offset(0), up_to(Offset(0))).expect("at the end").is_none());
     append(&mut log, &batch(1, 10, 5, 0)).expect("append");
-    let names = ["00000000000000000000.log", "leader-epoch-checkpoint", "partition.metadata"];
+    let names = [
+        "00000000000000000000.index",
+        "00000000000000000000.log",
+        "00000000000000000000.timeindex",
+        "leader-epoch-checkpoint",
+        "partition.metadata",
+    ];
     assert_eq!(partition.names(), names);
     let epochs = std::fs::read_to_string(partition.path("leader-epoch-checkpoint")).expect("read");
     assert_eq!(epochs, "0\n1\n1 0\n");
