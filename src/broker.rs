@@ -104,7 +104,7 @@ impl Broker {
         // Harnesses wait for these two lines, which are Kafka's.
         tracing::info!("Transitioning from RECOVERY to RUNNING");
         let for_workers = services.clone();
-        let server = bound.start(move |_| Handlers::new(for_workers.clone()))?;
+        let server = bound.start(move |worker| Handlers::new(for_workers.clone(), worker.metrics))?;
         for ListenerAddress { listener, address } in server.addresses() {
             tracing::info!(%listener, %address, "listening");
         }

@@ -36,6 +36,7 @@ pub fn handle(context: &RequestContext, body: &[u8], out: &mut Output) -> anyhow
     } else {
         respond(context.version, &image)
     };
+    context.count_errors(&response);
     // v5 answers with the fields of v4.
     let encoded_version = context.version.min(4);
     context.respond_with(out, &response, encoded_version)

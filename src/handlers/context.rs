@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use kafka_protocol::protocol::Encodable;
 
+use super::error_codes::ErrorCodes;
 use super::reply::Output;
 use super::services::Services;
 use super::table::Api;
+use crate::protocol::errors::ErrorCode;
 use crate::protocol::shapes;
+use crate::telemetry::metrics::WorkerMetrics;
 
 /// One request's surroundings.
 #[derive(Clone)]
@@ -44,6 +47,18 @@ impl RequestContext {
         }
         result
     }
+
+    /// Counts an error that the answer tells the client.
+    pub fn failed(&self, code: ErrorCode) {
+        self.connection.metrics.request_failed(self.api.key, code);
+    }
+
+    /// Counts every error in `response`.
+    pub fn count_errors(&self, response: &impl ErrorCodes) {
+        for code in response.error_codes().filter(|code| *code != ErrorCode::None.code()) {
+            self.failed(ErrorCode::from_code(code).unwrap_or(ErrorCode::UnknownServerError));
+        }
+    }
 }
 
 /// Who is at the other end.
@@ -52,4 +67,6 @@ pub struct ConnectionInfo {
     /// Name of the listener that was reached; Metadata answers with the endpoints of the same name.
     pub listener: Arc<str>,
     pub peer: std::net::SocketAddr,
+    /// The counters of the worker that the connection stays on.
+    pub metrics: Arc<WorkerMetrics>,
 }

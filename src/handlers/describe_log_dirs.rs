@@ -13,6 +13,7 @@ use kafka_protocol::protocol::Encodable;
 use kafka_protocol::protocol::buf::ByteBufMut;
 
 use super::context::RequestContext;
+use super::error_codes::ErrorCodes;
 use super::wire;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::wire::{put_count, put_string};
@@ -60,6 +61,12 @@ impl Encodable for Answer {
         let mut body = BytesMut::new();
         self.encode(&mut body, version)?;
         Ok(body.len())
+    }
+}
+
+impl ErrorCodes for Answer {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.0.error_codes()
     }
 }
 

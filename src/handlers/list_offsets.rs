@@ -11,8 +11,11 @@ use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use kafka_protocol::protocol::buf::ByteBufMut;
+use kafka_protocol::protocol::{Encodable, Message};
 
 use super::context::RequestContext;
+use super::error_codes::ErrorCodes;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::fetch::IsolationLevel;
 use crate::protocol::ids::{LeaderEpoch, Offset, PartitionIndex, Timestamp};
@@ -32,6 +35,25 @@ const EARLIEST_PENDING_UPLOAD: i64 = -6;
 /// Replica id of a client that reads what a leader's log holds beyond the high watermark.
 const CONSUMER: i32 = -1;
 
+/// The response; v11 has the bytes of v10, where the codec crate ends.
+pub struct Answer(ListOffsetsResponse);
+
+impl Encodable for Answer {
+    fn encode<B: ByteBufMut>(&self, buffer: &mut B, version: i16) -> anyhow::Result<()> {
+        self.0.encode(buffer, version.min(ListOffsetsResponse::VERSIONS.max))
+    }
+
+    fn compute_size(&self, version: i16) -> anyhow::Result<usize> {
+        self.0.compute_size(version.min(ListOffsetsResponse::VERSIONS.max))
+    }
+}
+
+impl ErrorCodes for Answer {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.0.error_codes()
+    }
+}
+
 /// An answer for one partition; `offset` -1 when nothing matches.
 struct Found {
     timestamp: Timestamp,
@@ -47,7 +69,7 @@ impl Found {
 pub async fn handle(
     context: &RequestContext,
     request: ListOffsetsRequest,
-) -> anyhow::Result<ListOffsetsResponse> {
+) -> anyhow::Result<Answer> {
     let isolation = match (request.replica_id.0, request.isolation_level) {
         (CONSUMER, 1) => Some(IsolationLevel::ReadCommitted),
         (CONSUMER, _) => Some(IsolationLevel::ReadUncommitted),
@@ -78,7 +100,7 @@ pub async fn handle(
             ListOffsetsTopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions),
         );
     }
-    Ok(ListOffsetsResponse::default().with_topics(topics))
+    Ok(Answer(ListOffsetsResponse::default().with_topics(topics)))
 }
 
 fn answer(version: i16, partition: i32, found: Result<Found, ErrorCode>) -> ListOffsetsPartitionResponse {

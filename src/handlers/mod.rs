@@ -17,6 +17,7 @@ mod describe_configs;
 mod describe_log_dirs;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod error_codes;
 pub mod features;
 pub mod fetch;
 mod incremental_alter_configs;
@@ -41,7 +42,9 @@ use self::context::{ConnectionInfo, RequestContext};
 use self::produce::Scratch;
 use self::reply::{Handled, Output, Peer, Service};
 use self::services::Services;
+use crate::protocol::errors::ErrorCode;
 use crate::protocol::shapes::{self, Limits};
+use crate::telemetry::metrics::WorkerMetrics;
 
 const PRODUCE: i16 = 0;
 const FETCH: i16 = 1;
@@ -50,13 +53,14 @@ const API_VERSIONS: i16 = 18;
 /// The handlers of one worker thread.
 pub struct Handlers {
     services: Arc<Services>,
+    metrics: Arc<WorkerMetrics>,
     /// Buffers that every produce request of this worker uses again.
     produce: RefCell<Scratch>,
 }
 
 impl Handlers {
-    pub fn new(services: Arc<Services>) -> Handlers {
-        Handlers { services, produce: RefCell::default() }
+    pub fn new(services: Arc<Services>, metrics: Arc<WorkerMetrics>) -> Handlers {
+        Handlers { services, metrics, produce: RefCell::default() }
     }
 }
 
@@ -64,7 +68,8 @@ impl Service for Handlers {
     type Session = Rc<ConnectionInfo>;
 
     fn open(&self, peer: Peer) -> Rc<ConnectionInfo> {
-        Rc::new(ConnectionInfo { listener: peer.listener, peer: peer.address })
+        let Peer { address, listener, .. } = peer;
+        Rc::new(ConnectionInfo { listener, peer: address, metrics: self.metrics.clone() })
     }
 
     fn handle(&self, session: &mut Rc<ConnectionInfo>, frame: &mut [u8], out: &mut Output) -> Handled {
@@ -77,7 +82,7 @@ impl Service for Handlers {
             return Handled::Close("an API that is not served");
         };
         if !api.serves(version) {
-            return refuse_version(api, frame, out);
+            return refuse_version(api, frame, out, &self.metrics);
         }
         let Ok(header) = shapes::check_header(shapes::is_flexible(key, version), frame) else {
             return Handled::Close("a request header that cannot be read");
@@ -100,7 +105,12 @@ impl Service for Handlers {
 
 /// Kafka answers an unknown version of ApiVersions, so that a newer client learns what to speak, and closes
 /// the connection on any other.
-fn refuse_version(api: &'static table::Api, frame: &[u8], out: &mut Output) -> Handled {
+fn refuse_version(
+    api: &'static table::Api,
+    frame: &[u8],
+    out: &mut Output,
+    metrics: &WorkerMetrics,
+) -> Handled {
     if api.key != API_VERSIONS {
         return Handled::Close("a version that is not served");
     }
@@ -108,6 +118,7 @@ fn refuse_version(api: &'static table::Api, frame: &[u8], out: &mut Output) -> H
         return Handled::Close("a frame without a correlation id");
     };
     let correlation_id = i32::from_be_bytes(correlation_id.try_into().expect("the range holds four bytes"));
+    metrics.request_failed(api.key, ErrorCode::UnsupportedVersion);
     match api_versions::refuse(api, correlation_id, out) {
         Ok(()) => Handled::Done,
         Err(_) => Handled::Close("an ApiVersions answer that cannot be written"),

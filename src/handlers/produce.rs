@@ -52,6 +52,9 @@ pub fn handle(
     }
     append_all(context, scratch, frame);
     let failed = scratch.answers.iter().any(|answer| answer.error != ErrorCode::None);
+    if failed {
+        count_errors(context, &scratch.answers);
+    }
     match (scratch.request.acks, failed) {
         // Nobody waits for an answer, so a closed connection is the only way to say no.
         (ACKS_NONE, true) => Handled::Close("a produce without acks failed"),
@@ -62,6 +65,12 @@ pub fn handle(
         }
         _ => Handled::Later(answer_later(context.clone(), scratch, frame)),
     }
+}
+
+#[cold]
+fn count_errors(context: &RequestContext, answers: &[PartitionAnswer]) {
+    let errors = answers.iter().map(|answer| answer.error);
+    errors.filter(|error| *error != ErrorCode::None).for_each(|error| context.failed(error));
 }
 
 fn append_all(context: &RequestContext, scratch: &mut Scratch, frame: &mut [u8]) {
@@ -206,6 +215,7 @@ fn answer_later(context: RequestContext, scratch: &mut Scratch, frame: &[u8]) ->
                 () = &mut deadline => Err(ErrorCode::RequestTimedOut),
             };
             if let Err(code) = outcome {
+                context.failed(code);
                 answers[partition.index] =
                     PartitionAnswer { base_offset: Offset::NONE, ..PartitionAnswer::refused(code) };
             }

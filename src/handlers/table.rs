@@ -7,6 +7,7 @@ use bytes::Bytes;
 use kafka_protocol::protocol::{Decodable, Encodable, Message};
 
 use super::context::RequestContext;
+use super::error_codes::ErrorCodes;
 use super::reply::{LocalFuture, Output};
 
 /// One served message.
@@ -126,7 +127,7 @@ async fn run<Request, Response>(
 ) -> Output
 where
     Request: Decodable + Message,
-    Response: Encodable,
+    Response: Encodable + ErrorCodes,
 {
     let mut output = Output::default();
     // What the codec crate lacks of the newest version is written by hand; the rest of it is as before.
@@ -135,7 +136,10 @@ where
         Ok(request) => handle(&context, request).await,
         Err(error) => Err(error.context("decode a request that the shape check accepted")),
     };
-    let written = answer.and_then(|response| context.respond_with(&mut output, &response, context.version));
+    let written = answer.and_then(|response| {
+        context.count_errors(&response);
+        context.respond_with(&mut output, &response, context.version)
+    });
     if let Err(error) = written {
         // No code says "something broke here" without the client drawing a conclusion from it, so the
         // connection ends and the client asks again.

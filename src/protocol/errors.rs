@@ -4,10 +4,28 @@ use std::fmt;
 
 use kafka_protocol::protocol::StrBytes;
 
-/// An error code as it stands on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(i16)]
-pub enum ErrorCode {
+macro_rules! error_codes {
+    ($( $name:ident = $code:literal, )*) => {
+        /// An error code as it stands on the wire.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(i16)]
+        pub enum ErrorCode {
+            $( $name = $code, )*
+        }
+
+        impl ErrorCode {
+            /// `None` for a code that Kafka 4.4 does not have.
+            pub fn from_code(code: i16) -> Option<ErrorCode> {
+                match code {
+                    $( $code => Some(ErrorCode::$name), )*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+error_codes! {
     UnknownServerError = -1,
     None = 0,
     OffsetOutOfRange = 1,
@@ -153,6 +171,18 @@ impl ErrorCode {
     pub const fn code(self) -> i16 {
         self as i16
     }
+
+    /// As Kafka writes it in logs and metrics: `NOT_LEADER_OR_FOLLOWER`.
+    pub fn name(self) -> String {
+        let mut name = String::new();
+        for character in format!("{self:?}").chars() {
+            if character.is_ascii_uppercase() && !name.is_empty() {
+                name.push('_');
+            }
+            name.push(character.to_ascii_uppercase());
+        }
+        name
+    }
 }
 
 impl fmt::Display for ErrorCode {
@@ -197,3 +227,24 @@ impl fmt::Display for ApiError {
 }
 
 impl std::error::Error for ApiError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_kafkas_names() {
+        for (code, name) in [
+            (-1, "UNKNOWN_SERVER_ERROR"),
+            (0, "NONE"),
+            (3, "UNKNOWN_TOPIC_OR_PARTITION"),
+            (17, "INVALID_TOPIC_EXCEPTION"),
+            (136, "CONTROLLER_ID_NOT_REGISTERED"),
+        ] {
+            let found = ErrorCode::from_code(code).expect("a code of Kafka's");
+            assert_eq!((found.code(), found.name().as_str()), (code, name));
+        }
+        assert_eq!(ErrorCode::from_code(-2), None);
+        assert_eq!(ErrorCode::from_code(i16::MAX), None);
+    }
+}

@@ -107,6 +107,7 @@ impl WorkerMetrics {
     }
 
     /// A response, or a part of one, carries an error.
+    #[cold]
     pub fn request_failed(&self, api_key: i16, code: ErrorCode) {
         let Some(request) = self.request(api_key) else { return };
         let errors =
@@ -246,7 +247,7 @@ impl Metrics {
         let mut family = exposition.family(name, Kind::Counter, "Errors in responses, by error code.");
         for (request, sums) in &requests {
             for (code, count) in &sums.errors {
-                family.sample(&[("request", request), ("error", &code.to_string())], count);
+                family.sample(&[("request", request), ("error", &error_name(*code))], count);
             }
         }
         let bounds_seconds = BUCKETS_US.map(seconds);
@@ -300,6 +301,11 @@ impl RequestSums {
     }
 }
 
+/// Kafka's name of a code.
+fn error_name(code: i16) -> String {
+    ErrorCode::from_code(code).map_or_else(|| code.to_string(), ErrorCode::name)
+}
+
 fn seconds(duration_us: u64) -> f64 {
     duration_us as f64 / 1e6
 }
@@ -323,8 +329,8 @@ mod tests {
         for line in [
             "kafka_network_requestmetrics_requests_total{request=\"Produce\",version=\"9\"} 2\n",
             "kafka_network_requestmetrics_requests_total{request=\"Produce\",version=\"10\"} 1\n",
-            "kafka_network_requestmetrics_errors_total{request=\"Produce\",error=\"2\"} 1\n",
-            "kafka_network_requestmetrics_errors_total{request=\"Produce\",error=\"-1\"} 1\n",
+            "kafka_network_requestmetrics_errors_total{request=\"Produce\",error=\"CORRUPT_MESSAGE\"} 1\n",
+            "kafka_network_requestmetrics_errors_total{request=\"Produce\",error=\"UNKNOWN_SERVER_ERROR\"} 1\n",
             "kafka_network_requestmetrics_total_time_seconds_bucket{request=\"Produce\",le=\"0.00005\"} 0\n",
             "kafka_network_requestmetrics_total_time_seconds_bucket{request=\"Produce\",le=\"0.0001\"} 1\n",
             "kafka_network_requestmetrics_total_time_seconds_bucket{request=\"Produce\",le=\"0.002\"} 2\n",

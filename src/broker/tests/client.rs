@@ -69,6 +69,11 @@ impl Client {
 
     /// The frame of a request, length included.
     pub fn frame<Q: Request>(&mut self, version: i16, request: &Q) -> BytesMut {
+        self.frame_as(version, version, request)
+    }
+
+    /// As [`Client::frame`], in the bytes of another version: the codec crate lacks some of the newest.
+    pub fn frame_as<Q: Request>(&mut self, version: i16, codec_version: i16, request: &Q) -> BytesMut {
         self.correlation_id += 1;
         let header = RequestHeader::default()
             .with_request_api_key(Q::KEY)
@@ -77,7 +82,7 @@ impl Client {
             .with_client_id(Some(StrBytes::from_static_str("test")));
         let mut body = BytesMut::new();
         header.encode(&mut body, Q::header_version(version)).unwrap();
-        request.encode(&mut body, version).unwrap();
+        request.encode(&mut body, codec_version).unwrap();
         let mut frame = BytesMut::new();
         frame.put_i32(body.len() as i32);
         frame.put_slice(&body);

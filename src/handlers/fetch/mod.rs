@@ -162,6 +162,9 @@ impl Fetch {
             }
             let Some(watched) = session.watched(news.slot) else { continue };
             let told_an_error = news.answer.error != ErrorCode::None;
+            if told_an_error {
+                context.failed(news.answer.error);
+            }
             watched.told_high_watermark =
                 if told_an_error { Offset::NONE } else { news.answer.high_watermark };
             watched.told_log_start = if told_an_error { Offset::NONE } else { news.answer.log_start_offset };
@@ -206,6 +209,7 @@ impl Fetch {
 }
 
 fn write_refusal(context: &RequestContext, code: ErrorCode, out: &mut Output) {
+    context.failed(code);
     context.respond(out, |out| {
         ResponseWriter::begin(context.version, &mut out.bytes, 0, code, 0, 0).end(&mut out.bytes, &[]);
     });

@@ -1,0 +1,58 @@
+//! Which error codes an answer carries, for counting them in one place. Kafka: `AbstractResponse.errorCounts`.
+//!
+//! Produce and Fetch have codecs of their own and count while they answer.
+
+use kafka_protocol::messages::{
+    AlterConfigsResponse, ApiVersionsResponse, CreatePartitionsResponse, CreateTopicsResponse,
+    DeleteRecordsResponse, DeleteTopicsResponse, DescribeClusterResponse, DescribeConfigsResponse,
+    DescribeLogDirsResponse, DescribeQuorumResponse, DescribeTopicPartitionsResponse,
+    IncrementalAlterConfigsResponse, InitProducerIdResponse, ListOffsetsResponse, MetadataResponse,
+    OffsetForLeaderEpochResponse,
+};
+
+/// An answer that says of each of its parts whether it worked.
+pub trait ErrorCodes {
+    /// Every code in the answer, 0 for what worked.
+    fn error_codes(&self) -> impl Iterator<Item = i16>;
+}
+
+/// The codes of each element of a list, as the closure finds them, and those at the top.
+macro_rules! error_codes {
+    ($( $response:ident: $($top:ident)? $([ $list:ident: $codes:expr ])?; )*) => { $(
+        impl ErrorCodes for $response {
+            fn error_codes(&self) -> impl Iterator<Item = i16> {
+                let codes = std::iter::empty();
+                $( let codes = codes.chain([self.$top]); )?
+                $( let codes = codes.chain(self.$list.iter().flat_map($codes)); )?
+                codes
+            }
+        }
+    )* };
+}
+
+error_codes! {
+    AlterConfigsResponse: [responses: |resource| [resource.error_code]];
+    ApiVersionsResponse: error_code;
+    CreatePartitionsResponse: [results: |topic| [topic.error_code]];
+    CreateTopicsResponse: [topics: |topic| [topic.error_code]];
+    DeleteRecordsResponse: [topics: |topic| topic.partitions.iter().map(|partition| partition.error_code)];
+    DeleteTopicsResponse: [responses: |topic| [topic.error_code]];
+    DescribeClusterResponse: error_code;
+    DescribeConfigsResponse: [results: |resource| [resource.error_code]];
+    DescribeLogDirsResponse: error_code [results: |directory| [directory.error_code]];
+    DescribeQuorumResponse: error_code [topics: |topic| {
+        topic.partitions.iter().map(|partition| partition.error_code)
+    }];
+    DescribeTopicPartitionsResponse: [topics: |topic| {
+        topic.partitions.iter().map(|partition| partition.error_code).chain([topic.error_code])
+    }];
+    IncrementalAlterConfigsResponse: [responses: |resource| [resource.error_code]];
+    InitProducerIdResponse: error_code;
+    ListOffsetsResponse: [topics: |topic| topic.partitions.iter().map(|partition| partition.error_code)];
+    MetadataResponse: error_code [topics: |topic| {
+        topic.partitions.iter().map(|partition| partition.error_code).chain([topic.error_code])
+    }];
+    OffsetForLeaderEpochResponse: [topics: |topic| {
+        topic.partitions.iter().map(|partition| partition.error_code)
+    }];
+}
