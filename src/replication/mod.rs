@@ -8,4 +8,6 @@ pub mod loading;
 pub mod partition;
 pub mod registry;
 pub mod replica;
+pub mod status;
 pub mod subscription;
+pub mod traffic;

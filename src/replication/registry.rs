@@ -16,6 +16,7 @@ use super::chores::Signal;
 use super::flusher::Flusher;
 use super::graveyard::{Doomed, Graveyard};
 use super::replica::{PartitionName, Replica};
+use super::traffic::TrafficBook;
 use crate::config::topic::TopicConfig;
 use crate::controller::{ClusterImage, PartitionImage, TopicImage};
 use crate::env::clock::Clock;
@@ -88,6 +89,7 @@ pub struct Registry {
     pub(super) writing_checkpoints: Mutex<()>,
     pub(super) held: RwLock<HashMap<(TopicId, PartitionIndex), Held>>,
     pub(super) graveyard: Graveyard,
+    traffic: TrafficBook,
 }
 
 impl Registry {
@@ -101,6 +103,7 @@ impl Registry {
             writing_checkpoints: Mutex::new(()),
             held: RwLock::default(),
             graveyard: Graveyard::default(),
+            traffic: TrafficBook::default(),
         }
     }
 
@@ -132,6 +135,7 @@ impl Registry {
         };
         match Log::open(options, self.options.clock.now()) {
             Ok(log) => {
+                let traffic = self.traffic.of(topic.id, index);
                 let replica = Replica::lead(
                     name,
                     directory_index,
@@ -139,6 +143,7 @@ impl Registry {
                     self.options.me,
                     partition,
                     self.flusher.clone(),
+                    traffic,
                 )?;
                 Ok(Held::Leading(Arc::new(replica)))
             }
@@ -195,7 +200,7 @@ impl Registry {
     }
 
     /// The directory that the metadata has chosen for this broker's copy.
-    fn directory_of(&self, partition: &PartitionImage) -> Option<usize> {
+    pub(super) fn directory_of(&self, partition: &PartitionImage) -> Option<usize> {
         let position = partition.replicas.iter().position(|broker| *broker == self.options.me)?;
         let chosen: Uuid = *partition.directories.get(position)?;
         self.options.directories.iter().position(|directory| directory.id() == chosen)
@@ -248,6 +253,7 @@ impl Registry {
             held.remove(&(topic.id, PartitionIndex(index as i32)));
         }
         drop(held);
+        self.traffic.forget(topic.id);
         for replica in replicas {
             let Some(log) = replica.close() else { continue };
             match log.delete(&self.rng.uuid().simple().to_string(), self.options.clock.now()) {
@@ -262,6 +268,11 @@ impl Registry {
                 }
             }
         }
+    }
+
+    /// What went in and out of the partitions since the start.
+    pub fn traffic(&self) -> &TrafficBook {
+        &self.traffic
     }
 
     /// Whether no partition was used yet.

@@ -5,7 +5,7 @@
 //! appends tells the subscribers after the mutex is released. Kafka: `Partition` and `UnifiedLog`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use super::flusher::{Flush, Flusher};
 use super::partition::Leadership;
 use super::subscription::{Slot, Subscribers, Subscription};
+use super::traffic::Traffic;
 use crate::config::topic::TopicConfig;
 use crate::controller::PartitionImage;
 use crate::env::fs::FileRegion;
@@ -38,23 +39,6 @@ impl std::fmt::Display for PartitionName {
     /// As Kafka prints it and names its directory: `topic-0`.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}-{}", self.topic, self.partition)
-    }
-}
-
-/// Running totals of one partition, for metrics.
-#[derive(Debug, Default)]
-pub struct Traffic {
-    pub bytes_in: AtomicU64,
-    pub records_in: AtomicU64,
-    pub bytes_out: AtomicU64,
-    pub batches_in: AtomicU64,
-}
-
-impl Traffic {
-    fn received(&self, size_bytes: usize, record_count: i64) {
-        self.bytes_in.fetch_add(size_bytes as u64, Ordering::Relaxed);
-        self.records_in.fetch_add(record_count as u64, Ordering::Relaxed);
-        self.batches_in.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -105,7 +89,7 @@ pub struct Replica {
     config: ArcSwap<TopicConfig>,
     /// Length of the partition's replica list.
     replica_count: usize,
-    pub traffic: Traffic,
+    traffic: Arc<Traffic>,
 }
 
 impl Replica {
@@ -117,6 +101,7 @@ impl Replica {
         me: BrokerId,
         partition: &PartitionImage,
         flusher: Flusher,
+        traffic: Arc<Traffic>,
     ) -> anyhow::Result<Replica> {
         let PartitionImage { leader_epoch: epoch, isr, .. } = partition;
         let epoch = *epoch;
@@ -140,7 +125,7 @@ impl Replica {
             flusher,
             config: ArcSwap::new(log.config().clone()),
             replica_count: partition.replicas.len(),
-            traffic: Traffic::default(),
+            traffic,
             appender: Mutex::new(Appender {
                 log: Some(log),
                 leadership,
@@ -169,6 +154,10 @@ impl Replica {
     /// Bytes of records on disk.
     pub fn size_bytes(&self) -> u64 {
         self.view.size_bytes()
+    }
+
+    pub fn segment_count(&self) -> usize {
+        self.view.segment_count()
     }
 
     /// Exclusive.
@@ -331,7 +320,7 @@ impl Replica {
 
     /// Counts records that go to a consumer.
     pub fn sent(&self, size_bytes: usize) {
-        self.traffic.bytes_out.fetch_add(size_bytes as u64, Ordering::Relaxed);
+        self.traffic.sent(size_bytes);
     }
 
     /// The largest epoch that is not above `epoch`, and where it ends (KIP-320).
