@@ -4,16 +4,19 @@
 //! last, when the metadata is applied and every log is open.
 
 mod control;
+mod health;
+mod metrics;
 mod registration;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 
 use self::control::ControlRuntime;
+use self::health::{HttpListener, Lifecycle, Phase};
 use crate::config::broker::BrokerConfig;
 use crate::config::load::Settings;
 use crate::controller::ClusterImage;
@@ -53,6 +56,8 @@ pub struct Broker {
     chores: Chores,
     services: Arc<Services>,
     control: ControlRuntime,
+    lifecycle: Arc<Lifecycle>,
+    http_address: Option<SocketAddr>,
 }
 
 impl Broker {
@@ -63,6 +68,8 @@ impl Broker {
         let clock = Clock::system();
         let metrics = Arc::new(Metrics::default());
         let bound = BoundServer::bind(server_options(&config, &clock, &metrics)?)?;
+        let http = config.http_listener.as_deref().map(HttpListener::bind).transpose()?;
+        let http_address = http.as_ref().map(|http| http.address);
 
         let owner = Owner { node_id: config.node_id, cluster_id: settings.cluster_id.as_deref() };
         let rng = Arc::new(Rng::system());
@@ -83,6 +90,10 @@ impl Broker {
         }));
 
         let control = ControlRuntime::start()?;
+        let lifecycle = Lifecycle::begin();
+        if let Some(http) = http {
+            http.serve(&control, metrics.clone(), lifecycle.clone());
+        }
         let options = quorum_options(&config, cluster_id, &configs, &replicas, &clock, &rng);
         let quorum: Quorum = control.run(raft::Quorum::start(options))??;
         let registration = registration::describe(&config, &bound.addresses(), directory_ids, rng.uuid())?;
@@ -103,13 +114,15 @@ impl Broker {
         let chores = Chores::start(replicas, signal, clock, intervals(&config))?;
         // Harnesses wait for these two lines, which are Kafka's.
         tracing::info!("Transitioning from RECOVERY to RUNNING");
+        metrics::add_sources(&metrics, &services, lifecycle.clone());
         let for_workers = services.clone();
         let server = bound.start(move |worker| Handlers::new(for_workers.clone(), worker.metrics))?;
+        lifecycle.enter(Phase::Running);
         for ListenerAddress { listener, address } in server.addresses() {
             tracing::info!(%listener, %address, "listening");
         }
         tracing::info!("Kafka Server started");
-        Ok(Broker { server, chores, services, control })
+        Ok(Broker { server, chores, services, control, lifecycle, http_address })
     }
 
     /// Where clients can connect.
@@ -117,15 +130,21 @@ impl Broker {
         self.server.addresses()
     }
 
+    /// Where `/metrics` and the like are told; `None` unless `klamm.http.listener` is set.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http_address
+    }
+
     /// Ends connections, closes every log and leaves the mark that makes the next start trust what it finds.
     pub fn stop(self) -> anyhow::Result<()> {
-        let Broker { server, chores, services, control } = self;
+        let Broker { server, chores, services, control, lifecycle, http_address: _ } = self;
+        lifecycle.enter(Phase::ShuttingDown);
         server.stop(STOP_GRACE);
         chores.stop();
         let quorum = services.quorum.clone();
         control.run(async move { quorum.shutdown().await })?.context("stop the metadata quorum")?;
-        control.stop();
         services.replicas.close_all(services.broker_epoch.0).context("close the logs")?;
+        control.stop();
         tracing::info!("stopped");
         Ok(())
     }

@@ -43,6 +43,19 @@ impl ControlRuntime {
         outcome.recv().context("wait for the control runtime")
     }
 
+    /// Runs `work` until it ends by itself or the thread is stopped. A failure is logged as what `purpose` says.
+    pub fn spawn(
+        &self,
+        purpose: &'static str,
+        work: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
+        self.handle.spawn(async move {
+            if let Err(error) = work.await {
+                tracing::error!(error = format!("{error:#}"), "{purpose}");
+            }
+        });
+    }
+
     pub fn stop(self) {
         let _ = self.stop.send(());
         self.thread.join().expect("a panic ends the process");

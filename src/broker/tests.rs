@@ -4,6 +4,7 @@ mod bad_input;
 mod client;
 mod durability;
 mod fetching;
+mod metrics;
 mod producing;
 mod topics;
 mod versions;

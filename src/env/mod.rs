@@ -8,5 +8,6 @@ pub mod clock;
 pub mod faults;
 pub mod fs;
 pub mod host;
+pub mod process;
 pub mod rng;
 pub mod temporary;

@@ -40,15 +40,14 @@ pub struct Endpoints {
 
 /// Binds `address`, `host:port`.
 pub fn bind(address: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let mut resolved =
-        address.to_socket_addrs().with_context(|| format!("cannot resolve metrics address {address}"))?;
-    let resolved = resolved.next().with_context(|| format!("metrics address {address} has no address"))?;
+    let mut resolved = address.to_socket_addrs().with_context(|| format!("cannot resolve {address}"))?;
+    let resolved = resolved.next().with_context(|| format!("{address} has no address"))?;
     let bound = TcpListener::bind(resolved).and_then(|listener| {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         Ok((listener, address))
     });
-    bound.with_context(|| format!("cannot listen on {resolved} (metrics)"))
+    bound.with_context(|| format!("cannot listen on {resolved}"))
 }
 
 /// Serves until the future is dropped.

@@ -2,6 +2,6 @@
 
 pub mod exposition;
 pub mod http;
-
 pub mod logging;
 pub mod metrics;
+pub mod process;
