@@ -15,6 +15,7 @@ pub struct ControlRuntime {
 }
 
 impl ControlRuntime {
+    /// Starts the thread, which ends with [`ControlRuntime::stop`].
     pub fn start() -> anyhow::Result<ControlRuntime> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -56,6 +57,7 @@ impl ControlRuntime {
         });
     }
 
+    /// Ends the thread; what still runs on it is dropped.
     pub fn stop(self) {
         let _ = self.stop.send(());
         self.thread.join().expect("a panic ends the process");

@@ -1,5 +1,5 @@
 //! Creation and deletion of topics (`ReplicationControlManager.createTopics`, `deleteTopics`; KIP-4, KIP-516
-//! topic ids, KIP-599 limits). Pure.
+//! topic ids). Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! The configuration in force: what the process was started with, under what was changed since through the
-//! metadata log. Kafka: `DynamicBrokerConfig`.
+//! metadata log. It is the controller's judge of new values ([`ConfigRules`]), too. Which keys there are and what
+//! they may be is the business of `config`. Kafka: `DynamicBrokerConfig`, `ControllerConfigurationValidator`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -82,14 +83,17 @@ impl Configs {
         describe::topic(overrides, &self.layers(&self.in_force.load()), wanted)
     }
 
+    /// The keys of this broker.
     pub fn describe_broker(&self, wanted: &Wanted<'_>) -> Vec<Entry> {
         describe::broker(&self.layers(&self.in_force.load()), wanted)
     }
 
+    /// The values that were altered for all brokers.
     pub fn describe_cluster_default(&self, wanted: &Wanted<'_>) -> Vec<Entry> {
         describe::cluster_default(&self.layers(&self.in_force.load()), wanted)
     }
 
+    /// The keys of a group with these values of its own.
     pub fn describe_group(&self, overrides: &ConfigMap, wanted: &Wanted<'_>) -> Vec<Entry> {
         describe::group(overrides, &self.layers(&self.in_force.load()), wanted)
     }

@@ -1,4 +1,4 @@
-//! What a handler may use: the services of this broker, and who asks.
+//! What a handler may use: the services of this broker, who asks, and how the answer is put on the wire.
 
 use std::rc::Rc;
 use std::sync::Arc;

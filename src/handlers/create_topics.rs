@@ -1,5 +1,6 @@
 //! CreateTopics (key 19), v2-7 (KIP-4, KIP-464 defaults, KIP-525 configs in the answer, KIP-516 ids).
-//! Kafka: `ControllerApis.createTopics`.
+//!
+//! The controller decides; a topic can be used when its answer leaves. Kafka: `ControllerApis.createTopics`.
 
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};

@@ -1,4 +1,6 @@
 //! DeleteRecords (key 21), v0-2: moves log start offsets forward (KIP-107).
+//!
+//! A move is on disk before it is answered; the segments below it go with the next retention.
 //! Kafka: `ReplicaManager.deleteRecords`.
 
 use kafka_protocol::messages::delete_records_response::{
@@ -46,10 +48,10 @@ async fn delete(
 ) -> Result<Offset, ErrorCode> {
     let image = context.services.image();
     let described = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    // A compacted topic keeps the last value of each key, so its head is not for a client to cut.
     if described.internal {
         return Err(ErrorCode::InvalidTopicException);
     }
+    // A compacted topic keeps the last value of each key, so its head is not for a client to cut.
     if !context.services.configs.topic(described).cleanup_delete {
         return Err(ErrorCode::PolicyViolation);
     }

@@ -1,4 +1,5 @@
-//! DescribeCluster (key 60), v0-2: the brokers or controllers of the cluster (KIP-700, KIP-919, KIP-1073).
+//! DescribeCluster (key 60), v0-2: the brokers of the cluster (KIP-700). No broker is ever fenced here, so v2's wish
+//! to see those (KIP-1073) changes nothing. Kafka: `AuthHelper.computeDescribeClusterResponse`.
 
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use kafka_protocol::messages::{DescribeClusterRequest, DescribeClusterResponse};

@@ -1,5 +1,6 @@
-//! Features this build can run (KIP-584). Each is finalized at the level that is real: a Java client picks
-//! its protocols by these levels.
+//! Features this build can run (KIP-584). A Java client picks its protocols by the finalized levels, so a feature
+//! that is not built in is not listed. A new cluster begins with the highest level of each
+//! (`broker::registration`).
 
 /// One feature with the levels that are supported.
 #[derive(Clone, Copy, Debug)]
@@ -9,6 +10,7 @@ pub struct Feature {
     pub max_version: i16,
 }
 
+/// By name, as ApiVersions lists them.
 pub const SUPPORTED: &[Feature] = &[
     // KIP-966: DescribeTopicPartitions tells the eligible leader replicas.
     Feature { name: "eligible.leader.replicas.version", min_version: 0, max_version: 1 },

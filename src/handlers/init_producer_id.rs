@@ -1,7 +1,8 @@
 //! InitProducerId (key 22), v0-5: a fresh identity for an idempotent producer (KIP-98).
 //!
 //! Ids come from blocks that the controller hands out (KIP-730), so two brokers never give the same and a
-//! crash wastes at most one block. Kafka: `TransactionCoordinator.handleInitProducerId`.
+//! crash wastes at most one block. There is no transaction coordinator: a transactional id is answered with
+//! NOT_COORDINATOR. Kafka: `TransactionCoordinator.handleInitProducerId`.
 
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId};
 

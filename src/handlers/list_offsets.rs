@@ -1,7 +1,8 @@
 //! ListOffsets (key 2), v1-11: where a partition begins, ends, or reaches a point in time.
 //!
-//! KIP-79, KIP-207, KIP-734 (max timestamp), KIP-405, KIP-1005 and KIP-1023 (tiered storage); v11 has the bytes
-//! of v10. Kafka: `ReplicaManager.fetchOffset`, `UnifiedLog.fetchOffsetByTimestamp`.
+//! KIP-79 (by time), KIP-320 (epochs), KIP-734 (max timestamp), KIP-405, KIP-1005 and KIP-1023 (tiered storage,
+//! of which there is none); v11 has the bytes of v10. Times are looked up off the worker, because that reads
+//! segments. Kafka: `ReplicaManager.fetchOffset`, `UnifiedLog.fetchOffsetByTimestamp`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ const LATEST_TIERED: i64 = -5;
 /// First offset that tiered storage lacks (KIP-1023); there is none either.
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
-/// Replica id of a client that reads what a leader's log holds beyond the high watermark.
+/// Replica id of a consumer, who sees nothing beyond the high watermark.
 const CONSUMER: i32 = -1;
 
 /// The response; v11 has the bytes of v10, where the codec crate ends.

@@ -1,7 +1,8 @@
 //! Metadata (key 3), v0-13: brokers, topics and who leads what; creates topics on first use.
 //!
-//! KIP-4, KIP-516 (topic ids), KIP-430 (authorized operations), KIP-1102 (rebootstrap). Kafka:
-//! `KafkaApis.handleTopicMetadataRequest`.
+//! KIP-4, KIP-516 (topic ids), KIP-430 (authorized operations), KIP-1102 (v13: an error code of the whole answer,
+//! always 0 here). Unlike Kafka, which answers an error first, a topic made on first use is in the same answer.
+//! Kafka: `KafkaApis.handleTopicMetadataRequest`, `AutoTopicCreationManager`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

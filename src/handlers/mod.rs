@@ -1,7 +1,12 @@
 //! One file per message of the protocol, and the way a frame takes to its file.
 //!
-//! A frame is walked before anything is decoded: header, shape of the body, size. What cannot be trusted
-//! closes the connection, as in Kafka. Handlers use `raft` and `replication`, never the log or the store.
+//! [`table`] says which messages are served. A frame is walked before anything is decoded: header, shape of the
+//! body, size. What cannot be trusted closes the connection, as in Kafka. Produce, Fetch and ApiVersions have
+//! their own way; all others are decoded by the codec crate and answered by the `handle` of their file.
+//!
+//! Handlers use `raft` (to change the cluster) and `replication` (to read and write partitions), never the log or
+//! the store. What a message's fields allow is decided here; rules of the cluster are the controller's. Kafka:
+//! `KafkaApis`, `ControllerApis`.
 
 mod alter_configs;
 mod api_versions;
@@ -59,6 +64,7 @@ pub struct Handlers {
 }
 
 impl Handlers {
+    /// `services` are those of the whole broker, `metrics` those of this worker.
     pub fn new(services: Arc<Services>, metrics: Arc<WorkerMetrics>) -> Handlers {
         Handlers { services, metrics, produce: RefCell::default() }
     }

@@ -1,7 +1,8 @@
 //! Produce (key 0), v3-13: validates, appends in place, answers when `acks` is satisfied.
 //!
 //! The hot path: the records stay in the connection's buffer, are checked without a lock, and reach the page
-//! cache by one write before the next await. Kafka: `KafkaApis.handleProduceRequest`,
+//! cache by one write before the next await. The bytes of the message are `protocol::produce`'s business, what a
+//! partition accepts is `protocol::validate`'s. Kafka: `KafkaApis.handleProduceRequest`,
 //! `ReplicaManager.appendRecords`.
 
 use std::sync::Arc;

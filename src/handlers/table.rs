@@ -23,6 +23,7 @@ pub struct Api {
 }
 
 impl Api {
+    /// Whether a request of this version gets an answer.
     pub fn serves(&self, version: i16) -> bool {
         (self.min_version..=self.max_version).contains(&version)
     }

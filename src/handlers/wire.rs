@@ -1,4 +1,4 @@
-//! From this crate's types to the codec crate's.
+//! From this crate's types to the codec crate's, and values that several answers share.
 
 use kafka_protocol::protocol::StrBytes;
 
@@ -31,14 +31,17 @@ pub fn endpoint<'a>(broker: &'a BrokerImage, listener: &str) -> Option<&'a Endpo
     broker.endpoints.iter().find(|endpoint| endpoint.name == listener)
 }
 
+/// A string as the codec crate holds it.
 pub fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }
 
+/// A broker's id as the codec crate holds it.
 pub fn broker_id(broker: BrokerId) -> kafka_protocol::messages::BrokerId {
     kafka_protocol::messages::BrokerId(broker.0)
 }
 
+/// As [`broker_id`], for a list such as an ISR.
 pub fn broker_ids(brokers: &[BrokerId]) -> Vec<kafka_protocol::messages::BrokerId> {
     brokers.iter().map(|broker| broker_id(*broker)).collect()
 }

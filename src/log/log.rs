@@ -2,7 +2,7 @@
 //!
 //! Blocking; the owner holds an append mutex around `&mut self` and hands out [`Log::view`] to readers. A log without
 //! records has no files at all. An append that is refused has changed nothing; after an IO error whose outcome is
-//! unknown the log refuses every further change, and its directory goes offline. Kafka: `UnifiedLog`, `LocalLog`.
+//! unknown the log refuses every further change, and its owner closes it. Kafka: `UnifiedLog`, `LocalLog`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

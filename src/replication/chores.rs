@@ -28,6 +28,7 @@ struct SignalState {
 }
 
 impl Signal {
+    /// There is work: wakes the thread.
     pub fn raise(&self) {
         self.state.lock().is_raised = true;
         self.changed.notify_one();
@@ -85,6 +86,7 @@ impl Chores {
         Ok(Chores { signal, thread })
     }
 
+    /// Ends the thread after what it is at.
     pub fn stop(self) {
         self.signal.stop();
         self.thread.join().expect("a panic ends the process");

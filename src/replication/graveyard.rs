@@ -38,6 +38,7 @@ impl Doomed {
 pub struct Graveyard(Mutex<Vec<Doomed>>);
 
 impl Graveyard {
+    /// Takes files that are to go.
     pub fn add(&self, doomed: Doomed) {
         self.0.lock().push(doomed);
     }
@@ -53,6 +54,7 @@ impl Graveyard {
         self.next_due()
     }
 
+    /// When the next files may go; `None` while none wait.
     pub fn next_due(&self) -> Option<Timestamp> {
         self.0.lock().iter().map(Doomed::remove_at).min()
     }

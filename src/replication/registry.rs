@@ -32,7 +32,7 @@ use crate::protocol::ids::{BrokerId, Offset, PartitionIndex, Timestamp, TopicId,
 /// What a topic runs with: its own values over the broker's.
 pub type TopicConfigs = Arc<dyn Fn(&TopicImage) -> Arc<TopicConfig> + Send + Sync>;
 
-/// What a partition is to this broker.
+/// What a partition that has been used is to this broker.
 #[derive(Clone)]
 pub(super) enum Held {
     Leading(Arc<Replica>),
@@ -275,7 +275,7 @@ impl Registry {
         &self.traffic
     }
 
-    /// Whether no partition was used yet.
+    /// Whether no partition is held: none was used yet, or all are deleted.
     pub fn is_empty(&self) -> bool {
         self.held.read().is_empty()
     }
@@ -319,7 +319,7 @@ impl Registry {
         contents
     }
 
-    /// Applies retention to every partition.
+    /// Applies retention to every partition. The files go later ([`Registry::remove_doomed`]).
     pub fn apply_retention(&self) {
         let now = self.options.clock.now();
         for replica in self.replicas() {

@@ -139,14 +139,17 @@ impl Replica {
         &self.name
     }
 
+    /// Index of its directory in `log.dirs`.
     pub fn directory_index(&self) -> usize {
         self.directory_index
     }
 
+    /// First offset that is served.
     pub fn log_start_offset(&self) -> Offset {
         self.view.log_start_offset()
     }
 
+    /// Exclusive; may lie beyond the high watermark.
     pub fn log_end_offset(&self) -> Offset {
         self.view.log_end_offset()
     }
@@ -182,6 +185,7 @@ impl Replica {
         LeaderEpoch(self.leader_epoch.load(Ordering::Acquire))
     }
 
+    /// Whether the partition was deleted, went offline, or the broker stops.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
@@ -200,8 +204,12 @@ impl Replica {
 
     /// Appends validated batches of a client and patches their offsets in place.
     ///
-    /// With `acks_all` the ISR must have `min.insync.replicas` members. Errors: what the log refuses (nothing
-    /// has changed), NOT_ENOUGH_REPLICAS, or KAFKA_STORAGE_ERROR.
+    /// With `acks_all` the ISR must have `min.insync.replicas` members. The answer to the client may have to wait:
+    /// [`Replica::still_required`].
+    ///
+    /// Errors: what the log refuses, NOT_ENOUGH_REPLICAS, and NOT_LEADER_OR_FOLLOWER when the partition is closed,
+    /// all of which have changed nothing; KAFKA_STORAGE_ERROR for a full disk (nothing has changed) or an append
+    /// of unknown outcome, after which the partition is closed.
     pub fn append(
         self: &Arc<Replica>,
         batch: &mut [u8],
@@ -336,8 +344,8 @@ impl Replica {
         self.appender.lock().log.as_ref()?.epochs().epoch_for_offset(offset)
     }
 
-    /// DeleteRecords (KIP-107): nothing below `before` is served any more, across restarts too. Returns the
-    /// new log start offset. Blocking: it writes a checkpoint to disk.
+    /// DeleteRecords (KIP-107): nothing below `before` is served any more. Returns the new log start offset, which
+    /// the caller has to checkpoint before it tells anybody (`Registry::delete_records`). Blocking.
     pub fn delete_records(&self, before: Offset) -> Result<Offset, ApiError> {
         let mut appender = self.appender.lock();
         let Appender { log: Some(log), leadership, .. } = &mut *appender else {
@@ -365,7 +373,7 @@ impl Replica {
         self.config.load()
     }
 
-    /// Applies from the next request on.
+    /// Replaces the topic's configuration; it applies from the next request on.
     pub fn set_config(&self, config: Arc<TopicConfig>) {
         if let Some(log) = &mut self.appender.lock().log {
             log.set_config(config.clone());
@@ -444,10 +452,12 @@ impl Replica {
         }
     }
 
+    /// Marks `slot` of `subscription` whenever something changes here.
     pub fn subscribe(&self, subscription: &Arc<Subscription>, slot: Slot) {
         self.subscribers.lock().add(subscription, slot);
     }
 
+    /// Ends [`Replica::subscribe`].
     pub fn unsubscribe(&self, subscription: &Arc<Subscription>, slot: Slot) {
         self.subscribers.lock().remove(subscription, slot);
     }

@@ -92,10 +92,12 @@ impl Subscription {
 pub struct Subscribers(Vec<(Arc<Subscription>, Slot)>);
 
 impl Subscribers {
+    /// From here on `slot` of `subscription` is marked on changes.
     pub fn add(&mut self, subscription: &Arc<Subscription>, slot: Slot) {
         self.0.push((subscription.clone(), slot));
     }
 
+    /// Ends [`Subscribers::add`]; it is no error when there was none.
     pub fn remove(&mut self, subscription: &Arc<Subscription>, slot: Slot) {
         let found = self.0.iter().position(|(other, at)| Arc::ptr_eq(other, subscription) && *at == slot);
         if let Some(index) = found {

@@ -28,6 +28,7 @@ pub struct News {
 }
 
 impl News {
+    /// Size of its records.
     pub fn size_bytes(&self) -> usize {
         self.records.as_ref().map_or(0, |region| region.size_bytes)
     }

@@ -1,6 +1,7 @@
-//! Fetch sessions (KIP-227): what a consumer or follower watches, so that a request names only changes and
-//! an answer holds only news.
+//! Fetch sessions (KIP-227): what a consumer watches, so that a request names only changes and an answer holds
+//! only news.
 //!
+//! Knows which partitions are watched and what was told of each, not what they hold ([`look`](super::look)).
 //! Kafka: `FetchSession`, `FetchContext`. A fetch without a session is a session that nobody can name again.
 
 use std::collections::HashMap;
@@ -146,6 +147,7 @@ pub struct SessionCache {
 }
 
 impl SessionCache {
+    /// `capacity` is the most sessions there may be.
     pub fn new(capacity: usize) -> SessionCache {
         SessionCache { capacity, sessions: Mutex::new(HashMap::new()) }
     }
