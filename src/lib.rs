@@ -1,10 +1,116 @@
 //! Klamm: a Kafka-wire-compatible broker in one native process.
+//!
+//! `README.md` tells how to use it, and its architecture: invariants, and what differs from Apache Kafka on purpose.
+//! Here: what stands where. A behaviour is found by its message (`handlers/<message>.rs`), by Kafka's class (named
+//! in the first lines of each file), or by its KIP (below).
+//!
+//! # Code map, in reading order
+//!
+//! 1. [`broker`] starts and stops everything, and is the only file that knows every part. `main.rs` is thinner still:
+//!    arguments, configuration, start, signal, stop.
+//! 2. [`handlers`]: one file per message. First `table.rs` (what is served, in which versions), `mod.rs` (the way of a
+//!    frame to its file), `reply.rs` (what a handler gives back). Then `produce.rs` and `fetch/mod.rs`, the hot path;
+//!    `create_topics.rs` is a good example of all others.
+//! 3. [`protocol`]: the wire and the record format, pure. `batch.rs` (a record batch over bytes), `shapes.rs` (what a
+//!    request may look like, checked before it is decoded), `validate.rs` (which records a partition accepts),
+//!    `produce.rs` and `fetch.rs` (the hot codecs), `ids.rs` and `errors.rs` (Kafka's nouns and codes).
+//! 4. [`replication`]: the partitions of this broker. `partition.rs` (high watermark, pure), `replica.rs` (one
+//!    partition), `registry.rs` (all of them, following the metadata), `subscription.rs` (who waits), `chores.rs`
+//!    (what runs by itself), `flusher.rs` (fsyncs that requests share), `loading.rs` (start and clean stop).
+//! 5. [`log`]: one partition on disk in Kafka's format. `log.rs` (the writer), `read.rs` (what readers see),
+//!    `segment.rs` (files and their indexes), `recovery.rs` (what a crash left), `producer_state.rs` (idempotence,
+//!    pure), `epochs.rs` (leader epochs, pure), `dirs.rs` (whose a directory is).
+//! 6. [`controller`]: the rules of the cluster, pure. `image.rs` (its state), `records.rs` (what changes it),
+//!    `command.rs` (what can be asked for), then a file for each kind of decision: `topics.rs`, `partitions.rs`,
+//!    `configs.rs`, `brokers.rs`, `features.rs`, `producer_ids.rs`.
+//! 7. [`raft`]: the controller's records as a replicated log. `quorum.rs` (all that other rooms see), `proposer.rs`
+//!    (decides and proposes), `log_store.rs` (makes durable), `state_machine.rs` (applies), `checkpoint.rs`
+//!    (snapshots).
+//! 8. [`config`]: Kafka's keys. `key.rs` (what a key is), `keys/` (the tables), `load.rs` (arguments, environment,
+//!    file), `broker.rs` and `topic.rs` (typed settings), `dynamic.rs` (changes), `describe.rs` (what tools are shown).
+//! 9. [`net`]: sockets and threads. `connection.rs` (frames in, responses out, in order), `worker.rs`, `server.rs`,
+//!    `budget.rs` (the memory of all connections together).
+//! 10. [`telemetry`]: metrics, log lines, the HTTP listener.
+//! 11. [`env`]: the only doors to time, files and randomness.
+//! 12. [`store`]: a view of coordinator logs in RocksDB. Prepared for consumer groups; nothing uses it yet.
+//!
+//! For tests only: `tidy` (who may use whom, as a test), `fuzz` (mutations and targets), `docs` (this page and the
+//! README against the code).
+//!
+//! # KIP index
+//!
+//! - KIP-4 topic administration: `handlers/create_topics.rs`, `handlers/metadata.rs`, `controller/topics.rs`
+//! - KIP-32 timestamps of records: `protocol/batch.rs`
+//! - KIP-35 ApiVersions: `handlers/api_versions.rs`
+//! - KIP-74 byte limits of a fetch: `handlers/fetch/mod.rs`, `log/read.rs`
+//! - KIP-79 offsets by time: `handlers/list_offsets.rs`, `replication/replica.rs`
+//! - KIP-98 idempotent producers, batch format 2, isolation: `log/producer_state.rs`, `log/append.rs`,
+//!   `handlers/init_producer_id.rs`, `protocol/batch.rs`, `protocol/summary.rs`, `handlers/fetch/mod.rs`
+//! - KIP-101 leader epochs instead of high watermarks for truncation: `log/epochs.rs`,
+//!   `handlers/offset_for_leader_epoch.rs`
+//! - KIP-107 deletion of records: `handlers/delete_records.rs`, `replication/replica.rs`, `replication/checkpoints.rs`
+//! - KIP-110 zstd: `protocol/validate.rs`
+//! - KIP-113 DescribeLogDirs: `handlers/describe_log_dirs.rs`
+//! - KIP-133 DescribeConfigs and AlterConfigs: `handlers/describe_configs.rs`, `handlers/alter_configs.rs`
+//! - KIP-195 CreatePartitions: `handlers/create_partitions.rs`, `controller/partitions.rs`
+//! - KIP-226 dynamic broker keys: `config/layers.rs`, `config/key.rs`, `config/describe.rs`, `controller/configs.rs`,
+//!   `handlers/describe_configs.rs`
+//! - KIP-227 fetch sessions: `handlers/fetch/session.rs`, `handlers/fetch/mod.rs`, `handlers/fetch/look.rs`
+//! - KIP-320 leader epochs of clients: `handlers/fetch/mod.rs`, `handlers/list_offsets.rs`,
+//!   `handlers/offset_for_leader_epoch.rs`, `replication/replica.rs`, `log/epochs.rs`
+//! - KIP-339 IncrementalAlterConfigs: `handlers/incremental_alter_configs.rs`, `config/dynamic.rs`,
+//!   `controller/configs.rs`
+//! - KIP-360 producer id and epoch in InitProducerId: `handlers/init_producer_id.rs`
+//! - KIP-390 compression levels: `protocol/compression.rs`
+//! - KIP-430 authorized operations: `handlers/metadata.rs`, `handlers/wire.rs`
+//! - KIP-464 defaults of CreateTopics: `handlers/create_topics.rs`
+//! - KIP-467 errors of single records: `protocol/validate.rs`, `protocol/produce.rs`
+//! - KIP-482 tagged fields and compact lengths: `protocol/wire.rs`, `protocol/shapes.rs`, `protocol/shapes/walker.rs`
+//! - KIP-497 maximal ISR: `replication/partition.rs`
+//! - KIP-500 metadata as a log: `raft/mod.rs`
+//! - KIP-511 name and version of the client's software: `handlers/api_versions.rs`, `protocol/shapes.rs`
+//! - KIP-516 topic ids: `handlers/metadata.rs`, `handlers/fetch/mod.rs`, `handlers/create_topics.rs`,
+//!   `handlers/delete_topics.rs`, `protocol/produce.rs`, `controller/topics.rs`
+//! - KIP-525 configs in the answer of CreateTopics: `handlers/create_topics.rs`
+//! - KIP-534 delete horizon of a batch: `protocol/batch.rs`, `protocol/records.rs`
+//! - KIP-569 documentation and types in DescribeConfigs: `config/describe.rs`, `handlers/describe_configs.rs`
+//! - KIP-584 features: `handlers/features.rs`, `handlers/api_versions.rs`, `controller/features.rs`
+//! - KIP-595 raft, diverging epochs: `raft/mod.rs`, `handlers/describe_quorum.rs`, `handlers/fetch/look.rs`
+//! - KIP-630 snapshots: `raft/checkpoint.rs`
+//! - KIP-631 registration of brokers: `broker/registration.rs`, `controller/brokers.rs`
+//! - KIP-700 DescribeCluster: `handlers/describe_cluster.rs`
+//! - KIP-730 blocks of producer ids: `handlers/producer_ids.rs`, `controller/producer_ids.rs`
+//! - KIP-734 offset of the largest timestamp: `handlers/list_offsets.rs`, `log/by_time.rs`
+//! - KIP-827 room in log directories: `handlers/describe_log_dirs.rs`
+//! - KIP-836 times in DescribeQuorum: `handlers/describe_quorum.rs`
+//! - KIP-853 directories and nodes in DescribeQuorum and Fetch: `handlers/describe_quorum.rs`, `protocol/fetch.rs`
+//! - KIP-858 ids of log directories: `log/dirs.rs`, `log/meta_properties.rs`, `controller/brokers.rs`
+//! - KIP-890 bumped epochs behind a transaction's end: `log/producer_state.rs`
+//! - KIP-919 endpoint types: `handlers/describe_cluster.rs`
+//! - KIP-966 eligible leader replicas: `handlers/describe_topic_partitions.rs`, `handlers/features.rs`,
+//!   `broker/registration.rs`, `controller/image.rs`
+//! - KIP-1005 tiered offsets: `handlers/list_offsets.rs`
+//! - KIP-1022 features whose minimum is 0: `handlers/api_versions.rs`
+//! - KIP-1073 DescribeCluster v2: `handlers/describe_cluster.rs`
+//! - KIP-1102 Metadata v13: `handlers/metadata.rs`
+//! - KIP-1242 clients at the wrong address: `handlers/api_versions.rs`
+//!
+//! # KIPs known by name only
+//!
+//! Fields that are read or written without a meaning yet: KIP-392 (rack, preferred replica), KIP-903 and KIP-1166 (a
+//! follower's fetch), KIP-951 (a new leader's address).
+//!
+//! Keys that are checked and shown, or refused: KIP-73 (throttled replication), KIP-405 (tiered storage), KIP-714
+//! (client metrics), KIP-848, KIP-932 and KIP-1071 (groups), KIP-939 (two-phase commit), KIP-1066 (cordoned
+//! directories).
 
 #![deny(unsafe_code)]
 
 pub mod broker;
 pub mod config;
 pub mod controller;
+#[cfg(test)]
+mod docs;
 pub mod env;
 #[cfg(test)]
 mod fuzz;

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 /// Room, and the rooms it may use besides itself.
-const LAYERS: &[(&str, &[&str])] = &[
+pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("env", &["protocol"]),
     ("config", &["protocol"]),
@@ -67,13 +67,13 @@ const TEST_ONLY: &[&str] = &["protocol/shapes/generator.rs", "env/faults.rs"];
 
 const MOST_LINES_IN_A_FILE: usize = 700;
 
-struct Source {
+pub(crate) struct Source {
     /// Relative to `src/`, with forward slashes.
-    path: String,
-    text: String,
+    pub path: String,
+    pub text: String,
 }
 
-fn sources() -> Vec<Source> {
+pub(crate) fn sources() -> Vec<Source> {
     fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
