@@ -10,6 +10,7 @@ use crate::controller::{
 use crate::env::host;
 use crate::handlers::features;
 use crate::net::server::ListenerAddress;
+use crate::protocol::errors::ApiError;
 use crate::protocol::ids::{Offset, Uuid};
 use crate::raft::Quorum;
 
@@ -57,33 +58,33 @@ pub async fn register(quorum: Quorum, mut registration: RegisterBroker) -> anyho
     let image = quorum.image();
     registration.cluster_id = image.cluster_id.to_string();
     let is_new = image.features.is_empty();
-    let answer =
-        quorum.propose(Command::RegisterBroker(registration)).await.context("register this broker")?;
+    let register = quorum.propose(Command::RegisterBroker(registration));
+    // Proposed together, they are one entry and one write to the disk.
+    let (answer, begun) =
+        tokio::join!(register, async { if is_new { begin_cluster(&quorum).await } else { Ok(()) } });
+    let answer = answer.context("register this broker")?;
+    begun.context("set up a new cluster")?;
     let Answer::RegisterBroker { broker_epoch } = answer else {
         bail!("the controller answers a registration with {answer:?}");
     };
-    if is_new {
-        begin_cluster(&quorum).await.context("set up a new cluster")?;
-    }
     Ok(broker_epoch)
 }
 
 /// What `kafka-storage format` writes for a new cluster: the level of each feature, and, as Kafka does once
-/// eligible leader replicas are on (KIP-966), `min.insync.replicas` as the cluster's own value.
-async fn begin_cluster(quorum: &Quorum) -> anyhow::Result<()> {
-    let updates = features::SUPPORTED.iter().map(|feature| FeatureUpdate {
-        name: feature.name.to_owned(),
-        level: feature.max_version,
-        allow_downgrade: false,
-    });
-    quorum.propose(Command::UpdateFeatures { updates: updates.collect(), validate_only: false }).await?;
+/// eligible leader replicas are on (KIP-966), `min.insync.replicas` as the cluster's own value. The features come
+/// last, because a cluster without them is one that has not begun.
+async fn begin_cluster(quorum: &Quorum) -> Result<(), ApiError> {
     let operation = AlterOperation::Set("1".to_owned());
     let resource = ConfigAlteration {
         resource: ConfigResource::cluster_default(),
         operations: vec![("min.insync.replicas".to_owned(), operation)],
     };
-    quorum
-        .propose(Command::IncrementalAlterConfigs { resources: vec![resource], validate_only: false })
-        .await?;
-    Ok(())
+    let configure = Command::IncrementalAlterConfigs { resources: vec![resource], validate_only: false };
+    let updates = features::SUPPORTED.iter().map(|feature| FeatureUpdate {
+        name: feature.name.to_owned(),
+        level: feature.max_version,
+        allow_downgrade: false,
+    });
+    let update = Command::UpdateFeatures { updates: updates.collect(), validate_only: false };
+    tokio::try_join!(quorum.propose(configure), quorum.propose(update)).map(|_| ())
 }

@@ -28,13 +28,6 @@ pub struct Checkpoint {
     pub last: LogId,
 }
 
-/// What a snapshot file holds.
-#[derive(Clone, Debug)]
-pub struct Contents {
-    pub meta: SnapshotMeta,
-    pub image: ClusterImage,
-}
-
 /// The newest snapshot in `directory`; older ones and what a crash left half-written are removed.
 pub fn newest(directory: &Path) -> anyhow::Result<Option<Checkpoint>> {
     let mut newest: Option<Checkpoint> = None;
@@ -82,13 +75,32 @@ pub fn adopt(directory: &Path, received: &Checkpoint) -> anyhow::Result<Checkpoi
     newest(directory)?.context("find the snapshot that was just taken in")
 }
 
-/// Reads a snapshot file; damage anywhere is an error.
-pub fn read(checkpoint: &Checkpoint, cluster_id: &str) -> anyhow::Result<Contents> {
+/// The image in a snapshot file; damage anywhere is an error.
+pub fn read(checkpoint: &Checkpoint, cluster_id: &str) -> anyhow::Result<ClusterImage> {
+    let bytes = read_bytes(checkpoint)?;
+    decode(&bytes, checkpoint.last, cluster_id)
+        .with_context(|| format!("parse {}", checkpoint.path.display()))
+}
+
+/// Reads the header of a snapshot file; what follows is not looked at.
+pub fn read_meta(checkpoint: &Checkpoint) -> anyhow::Result<SnapshotMeta> {
+    let bytes = read_bytes(checkpoint)?;
+    let header = || {
+        let (batch, _) = split_first(&bytes)?;
+        ensure!(batch.is_control(), "no header");
+        let record = RecordIter::of(batch).next().context("find the header")?;
+        let record = record.map_err(|error| anyhow::anyhow!("read a record: {error:?}"))?;
+        decode_header(&mut Reader::new(record.value.context("read a record without value")?))
+    };
+    let last_membership = header().with_context(|| format!("parse {}", checkpoint.path.display()))?;
+    Ok(SnapshotMeta { last_log_id: Some(checkpoint.last), last_membership })
+}
+
+fn read_bytes(checkpoint: &Checkpoint) -> anyhow::Result<Vec<u8>> {
     let path = checkpoint.path.display();
-    let bytes = fs::read_file(&checkpoint.path)
+    fs::read_file(&checkpoint.path)
         .with_context(|| format!("read {path}"))?
-        .with_context(|| format!("open {path}"))?;
-    decode(&bytes, checkpoint.last, cluster_id).with_context(|| format!("parse {path}"))
+        .with_context(|| format!("open {path}"))
 }
 
 /// `SnapshotFileWriter` names: the index after the last entry would be Kafka's; ours is the last entry itself.
@@ -158,27 +170,26 @@ fn encode_header(membership: &StoredMembership) -> Vec<u8> {
     header
 }
 
-fn decode(bytes: &[u8], last: LogId, cluster_id: &str) -> anyhow::Result<Contents> {
+fn decode(bytes: &[u8], last: LogId, cluster_id: &str) -> anyhow::Result<ClusterImage> {
     let mut image = ClusterImage::new(cluster_id.into());
     let at = Offset(last.index as i64);
-    let mut membership = None;
+    let mut has_header = false;
     let mut announced_count = None;
     let mut count: u64 = 0;
     let mut rest = bytes;
     while !rest.is_empty() {
         ensure!(announced_count.is_none(), "bytes behind the footer");
-        let (batch, behind) =
-            Batch::split_first(rest).map_err(|error| anyhow::anyhow!("read a batch: {error:?}"))?;
-        ensure!(batch.crc_matches() && batch.compression() == Some(Compression::None), "a batch is damaged");
+        let (batch, behind) = split_first(rest)?;
         for record in RecordIter::of(batch) {
             let record = record.map_err(|error| anyhow::anyhow!("read a record: {error:?}"))?;
             let mut reader = Reader::new(record.value.context("read a record without value")?);
             if !batch.is_control() {
-                ensure!(membership.is_some(), "no header");
+                ensure!(has_header, "no header");
                 image.replay(&MetadataRecord::decode(&mut reader)?, at)?;
                 count += 1;
-            } else if membership.is_none() {
-                membership = Some(decode_header(&mut reader)?);
+            } else if !has_header {
+                decode_header(&mut reader)?;
+                has_header = true;
             } else {
                 ensure!(reader.i8()? == VERSION, "a footer of another version");
                 announced_count = Some(reader.u64()?);
@@ -192,8 +203,14 @@ fn decode(bytes: &[u8], last: LogId, cluster_id: &str) -> anyhow::Result<Content
     }
     // An image in which nothing has happened has no records that would say where it stands.
     image.applied = at;
-    let last_membership = membership.context("find the header")?;
-    Ok(Contents { meta: SnapshotMeta { last_log_id: Some(last), last_membership }, image })
+    Ok(image)
+}
+
+fn split_first(bytes: &[u8]) -> anyhow::Result<(Batch<'_>, &[u8])> {
+    let (batch, behind) =
+        Batch::split_first(bytes).map_err(|error| anyhow::anyhow!("read a batch: {error:?}"))?;
+    ensure!(batch.crc_matches() && batch.compression() == Some(Compression::None), "a batch is damaged");
+    Ok((batch, behind))
 }
 
 fn decode_header(reader: &mut Reader<'_>) -> anyhow::Result<StoredMembership> {

@@ -50,6 +50,33 @@ pub fn position(batch: Batch<'_>) -> LogId {
 
 /// Reads what [`encode`] writes.
 pub fn decode(batch: Batch<'_>) -> Result<Entry, Malformed> {
+    let (kind, mut reader) = open(batch)?;
+    let payload = match kind {
+        BLANK => EntryPayload::Blank,
+        RECORDS => {
+            let mut records = Vec::new();
+            while reader.remaining() > 0 {
+                records.push(MetadataRecord::decode(&mut reader)?);
+            }
+            EntryPayload::Normal(Records(records.into()))
+        }
+        MEMBERSHIP => EntryPayload::Membership(decode_membership(&mut reader)?),
+        kind => return Err(malformed(format!("entry kind {kind}"))),
+    };
+    if reader.remaining() > 0 {
+        return Err(malformed(format!("{} bytes after the entry", reader.remaining())));
+    }
+    Ok(Entry::new(position(batch), payload))
+}
+
+/// The membership that an entry sets, if it sets one; other entries are not decoded.
+pub fn membership(batch: Batch<'_>) -> Result<Option<Membership>, Malformed> {
+    let (kind, mut reader) = open(batch)?;
+    if kind == MEMBERSHIP { decode_membership(&mut reader).map(Some) } else { Ok(None) }
+}
+
+/// The kind of an entry, and what it carries.
+fn open(batch: Batch<'_>) -> Result<(i8, Reader<'_>), Malformed> {
     if batch.compression() != Some(Compression::None) {
         return Err(malformed("a compressed entry"));
     }
@@ -66,22 +93,8 @@ pub fn decode(batch: Batch<'_>) -> Result<Entry, Malformed> {
     if version != VERSION {
         return Err(malformed(format!("entry version {version}")));
     }
-    let payload = match reader.i8()? {
-        BLANK => EntryPayload::Blank,
-        RECORDS => {
-            let mut records = Vec::new();
-            while reader.remaining() > 0 {
-                records.push(MetadataRecord::decode(&mut reader)?);
-            }
-            EntryPayload::Normal(Records(records.into()))
-        }
-        MEMBERSHIP => EntryPayload::Membership(decode_membership(&mut reader)?),
-        kind => return Err(malformed(format!("entry kind {kind}"))),
-    };
-    if reader.remaining() > 0 {
-        return Err(malformed(format!("{} bytes after the entry", reader.remaining())));
-    }
-    Ok(Entry::new(position(batch), payload))
+    let kind = reader.i8()?;
+    Ok((kind, reader))
 }
 
 /// Who votes (several sets while the voters change), and where the members are reached.

@@ -57,6 +57,8 @@ pub struct LogStore {
     /// Index after the last entry that is on disk.
     flushed_to: Arc<AtomicU64>,
     view: Arc<LogView>,
+    /// What the start knew to be committed.
+    committed: Option<LogId>,
     requests: mpsc::Sender<Request>,
 }
 
@@ -77,8 +79,8 @@ impl LogStore {
             .name("raft-io".to_owned())
             .spawn(move || writer.run())
             .context("start the raft-io thread")?;
-        let store =
-            LogStore { recent: Arc::new(Mutex::new(recent)), flushed_to, view: recovered.view, requests };
+        let Recovered { view, committed, .. } = recovered;
+        let store = LogStore { recent: Arc::new(Mutex::new(recent)), flushed_to, view, committed, requests };
         Ok((store, thread))
     }
 
@@ -225,6 +227,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let vote = *vote;
         self.recent.lock().vote = Some(vote);
         self.ask(|done| Request::Vote { vote, done }).await
+    }
+
+    /// Asked at the start only. The position is not saved with each commit: openraft would wait for it.
+    async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
+        Ok(self.committed)
     }
 
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> Result<(), io::Error>

@@ -1,11 +1,16 @@
 //! The directory `__cluster_metadata-0`: raft's log on our own log engine, and the `quorum-state` beside it.
 //! Blocking; after the start only the raft-io thread writes.
+//!
+//! A new quorum is founded with its first entries first and the quorum-state behind them. As long as there is no
+//! quorum-state nobody has been told anything, and the next start founds the quorum anew.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, anyhow, ensure};
 use openraft::entry::RaftEntry;
+use openraft::{BasicNode, EntryPayload};
 
 use crate::config::topic::TopicConfig;
 use crate::env::clock::Clock;
@@ -16,13 +21,17 @@ use crate::log::log::{Log, OpenOptions};
 use crate::log::read::{LogView, ReadLimits};
 use crate::log::recovery::OpenError;
 use crate::protocol::batch::Batch;
-use crate::protocol::ids::{Offset, TopicId, Uuid};
+use crate::protocol::ids::{BrokerId, Offset, Timestamp, TopicId, Uuid};
 use crate::raft::entry_codec;
 use crate::raft::quorum_state::QuorumState;
-use crate::raft::types::{Entry, LogId, Vote};
+use crate::raft::types::{Entry, LeaderId, LogId, Membership, Vote, log_id};
 
 /// Bytes that one read of entries brings at most, apart from an entry that is larger.
 pub const MAX_READ_SIZE_BYTES: usize = 1024 * 1024;
+/// The term that a quorum is founded in.
+const FIRST_TERM: u64 = 1;
+/// The membership, and the blank entry that begins the first term.
+const FOUNDING_ENTRY_COUNT: i64 = 2;
 
 pub struct MetadataLog {
     log: Log,
@@ -31,12 +40,21 @@ pub struct MetadataLog {
     clock: Clock,
 }
 
-/// What a restart finds.
+/// What a start finds.
 pub struct Recovered {
     pub state: QuorumState,
     /// The last entry; the purged one when there is none behind it.
     pub last: Option<LogId>,
+    /// Everything up to here is known to be committed.
+    pub committed: Option<LogId>,
     pub view: Arc<LogView>,
+}
+
+impl Recovered {
+    /// There is nothing, so that a quorum may be founded.
+    pub fn is_new(&self) -> bool {
+        self.state.vote.is_none() && self.last.is_none()
+    }
 }
 
 impl MetadataLog {
@@ -47,7 +65,7 @@ impl MetadataLog {
     ) -> anyhow::Result<(MetadataLog, Recovered)> {
         fs::create_directories(directory).with_context(|| format!("create {}", directory.display()))?;
         let saved = QuorumState::load(directory)?;
-        let has_state = saved.is_some();
+        let is_founded = saved.is_some();
         let state = saved.unwrap_or_default();
         let log_start_offset = first_offset(&state);
         let mut log = open_log(directory, segment_size_bytes, log_start_offset, &clock)?;
@@ -62,17 +80,32 @@ impl MetadataLog {
             directory.display(),
             log.log_start_offset()
         );
+        if !is_founded {
+            take_back_founding(&mut log, clock.now())?;
+        }
         let view = log.view();
         let last = last_entry(&view).with_context(|| format!("read the end of {}", directory.display()))?;
-        if !has_state && last.is_some_and(|last| last.leader_id.term > 0) {
-            bail!(
-                "{} has a log of term {:?} and no quorum-state",
-                directory.display(),
-                last.map(|last| last.leader_id.term)
-            );
-        }
-        let recovered = Recovered { last: last.or(state.purged), state: state.clone(), view };
+        let recovered =
+            Recovered { last: last.or(state.purged), state: state.clone(), committed: None, view };
         Ok((MetadataLog { log, directory: directory.to_owned(), state, clock }, recovered))
+    }
+
+    /// Founds a quorum of this node alone, as if it had initialized it, won the first election and begun its term.
+    pub fn found(&mut self, node: BrokerId) -> anyhow::Result<Recovered> {
+        let nodes = BTreeMap::from([(node, BasicNode::default())]);
+        let members = Membership::new(vec![BTreeSet::from([node])], nodes).context("make the membership")?;
+        let last = log_id(FIRST_TERM, 1);
+        let entries = [
+            Entry::new(log_id(0, 0), EntryPayload::Membership(members)),
+            Entry::new(last, EntryPayload::Blank),
+        ];
+        assert_eq!(entries.len() as i64, FOUNDING_ENTRY_COUNT);
+        self.append(&entries)?;
+        self.flush()?;
+        let leader_id = LeaderId { term: FIRST_TERM, voted_for: node };
+        self.save_vote(Vote { leader_id, committed: true })?;
+        let (state, view) = (self.state.clone(), self.log.view());
+        Ok(Recovered { state, last: Some(last), committed: Some(last), view })
     }
 
     /// Writes entries to the page cache.
@@ -135,10 +168,38 @@ impl MetadataLog {
 
 /// Entries from `from` up to `to` (exclusive), as many as one read brings; at least one.
 pub fn read_entries(view: &LogView, from: Offset, to: Offset) -> anyhow::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    read_batches(view, from, to, |batch| {
+        entries.push(entry_codec::decode(batch)?);
+        Ok(())
+    })?;
+    Ok(entries)
+}
+
+/// The membership that the last entry of its kind from `from` on sets. Looks at every entry and decodes no other.
+pub fn last_membership(view: &LogView, mut from: Offset) -> anyhow::Result<Option<Membership>> {
+    let mut last = None;
+    let end = view.log_end_offset();
+    while from < end {
+        from += read_batches(view, from, end, |batch| {
+            last = entry_codec::membership(batch)?.or(last.take());
+            Ok(())
+        })?;
+    }
+    Ok(last)
+}
+
+/// Visits the batches from `from` up to `to` (exclusive), as many as one read brings; at least one. Answers how many.
+fn read_batches(
+    view: &LogView,
+    from: Offset,
+    to: Offset,
+    mut visit: impl FnMut(Batch<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<i64> {
     let limits = ReadLimits { max_size_bytes: MAX_READ_SIZE_BYTES, up_to: to, at_least_one: true };
     let bytes =
         view.read_bytes(from, limits).map_err(|error| anyhow!("read entries from {from}: {error:?}"))?;
-    let mut entries = Vec::new();
+    let mut expected = from;
     let mut rest = &bytes[..];
     while !rest.is_empty() {
         let (batch, behind) =
@@ -148,18 +209,31 @@ pub fn read_entries(view: &LogView, from: Offset, to: Offset) -> anyhow::Result<
             "read entries from {from}: the entry at {} is damaged",
             batch.base_offset()
         );
-        let entry = entry_codec::decode(batch)?;
-        let expected = from + entries.len() as i64;
         ensure!(
             batch.base_offset() == expected,
             "entry {expected} is missing: {} follows",
             batch.base_offset()
         );
-        entries.push(entry);
+        visit(batch)?;
+        expected += 1;
         rest = behind;
     }
-    ensure!(!entries.is_empty(), "entry {from} is missing");
-    Ok(entries)
+    ensure!(expected > from, "entry {from} is missing");
+    Ok(expected - from)
+}
+
+/// Empties a log that has no quorum-state beside it; one that is more than the rest of a founding is an error.
+fn take_back_founding(log: &mut Log, now: Timestamp) -> anyhow::Result<()> {
+    let end = log.log_end_offset();
+    ensure!(
+        end <= Offset(FOUNDING_ENTRY_COUNT),
+        "{} has a log of {end} entries and no quorum-state",
+        log.directory().display()
+    );
+    if end == Offset::ZERO {
+        return Ok(());
+    }
+    log.truncate_fully_and_start_at(Offset::ZERO, now).context("take back an unfinished founding")
 }
 
 fn first_offset(state: &QuorumState) -> Offset {

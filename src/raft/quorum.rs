@@ -1,7 +1,6 @@
 //! The handle to the metadata quorum: propose a command, read the image, see who leads. It is cheap to clone
 //! and may be used from any thread; raft itself runs on the runtime that [`Quorum::start`] was called on.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::{BasicNode, Config, Raft, RaftMetrics, ServerState, SnapshotPolicy};
+use openraft::{Config, Raft, RaftMetrics, ServerState, SnapshotPolicy};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
@@ -21,7 +20,7 @@ use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::{BrokerId, LeaderEpoch, Offset};
 use crate::raft::checkpoint;
 use crate::raft::log_store::LogStore;
-use crate::raft::metadata_log::{MetadataLog, Recovered, read_entries};
+use crate::raft::metadata_log::{MetadataLog, Recovered, last_membership};
 use crate::raft::network::Network;
 use crate::raft::proposer::{Proposal, Proposer, Rules};
 use crate::raft::state_machine::{OnImage, Published, StateMachine};
@@ -100,10 +99,22 @@ impl Quorum {
     /// that shall run raft.
     pub async fn start(options: Options) -> anyhow::Result<Quorum> {
         let directory = options.directory.clone();
-        let (log, recovered) =
+        let (mut log, mut recovered) =
             MetadataLog::open(&directory, options.segment_size_bytes, options.clock.clone())?;
-        let is_new = recovered.last.is_none() && recovered.state.vote.is_none();
+        let is_new = recovered.is_new();
+        if is_new {
+            ensure!(
+                checkpoint::newest(&directory)?.is_none(),
+                "{} has a snapshot and no quorum-state",
+                directory.display()
+            );
+            recovered = log.found(options.node_id).context("found the metadata quorum")?;
+        }
         let is_alone = is_new || is_only_member(&options, &recovered)?;
+        if is_alone {
+            // What the only voter has written is committed.
+            recovered.committed = recovered.last;
+        }
         // A crash between the vote of a term and the term's first entry leaves a leader that cannot commit anything:
         // it must be elected anew.
         let has_begun_term = match (&recovered.state.vote, &recovered.last) {
@@ -117,10 +128,7 @@ impl Quorum {
         let config = config(options.kept_entry_count, is_alone, has_begun_term)?;
         let raft = Raft::new(options.node_id, config, Network, log_store.clone(), state_machine).await;
         let raft = raft.context("start raft")?;
-        if is_new {
-            let members = BTreeMap::from([(options.node_id, BasicNode::default())]);
-            raft.initialize(members).await.context("found the metadata quorum")?;
-        } else if is_alone && raft.metrics().borrow_watched().state != ServerState::Leader {
+        if is_alone && raft.metrics().borrow_watched().state != ServerState::Leader {
             raft.trigger().elect(false).await.context("elect the only controller")?;
         }
         raft.wait_for_recovery(Some(RECOVERY_TIMEOUT)).await.context("recover the metadata log")?;
@@ -219,19 +227,11 @@ fn is_only_member(options: &Options, recovered: &Recovered) -> anyhow::Result<bo
         options.directory.display()
     );
     if let Some(newest) = newest {
-        let contents = checkpoint::read(&newest, &options.cluster_id)?;
-        membership = contents.meta.last_membership.membership().clone();
+        membership = checkpoint::read_meta(&newest)?.last_membership.membership().clone();
         next = next.max(Offset(newest.last.index as i64 + 1));
     }
-    let end = recovered.view.log_end_offset();
-    while next < end {
-        let entries = read_entries(&recovered.view, next, end)?;
-        next += entries.len() as i64;
-        for entry in entries {
-            if let openraft::EntryPayload::Membership(changed) = entry.payload {
-                membership = changed;
-            }
-        }
+    if let Some(changed) = last_membership(&recovered.view, next)? {
+        membership = changed;
     }
     ensure!(
         membership.nodes().next().is_some(),

@@ -132,13 +132,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Checkpoint) -> Result<(), io::Error> {
         let snapshot = checkpoint::adopt(&self.directory, &snapshot).map_err(|error| failed(&error))?;
-        let contents =
+        let image =
             checkpoint::read(&snapshot, &self.state.image.cluster_id).map_err(|error| failed(&error))?;
-        self.state = State {
-            image: contents.image,
-            applied: meta.last_log_id,
-            membership: meta.last_membership.clone(),
-        };
+        self.state = State { image, applied: meta.last_log_id, membership: meta.last_membership.clone() };
         self.published.publish(&self.state.image);
         info!(path = %snapshot.path.display(), "loaded the metadata snapshot");
         Ok(())
@@ -148,9 +144,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let Some(newest) = checkpoint::newest(&self.directory).map_err(|error| failed(&error))? else {
             return Ok(None);
         };
-        let contents =
-            checkpoint::read(&newest, &self.state.image.cluster_id).map_err(|error| failed(&error))?;
-        Ok(Some(Snapshot { meta: contents.meta, snapshot: newest }))
+        let meta = checkpoint::read_meta(&newest).map_err(|error| failed(&error))?;
+        Ok(Some(Snapshot { meta, snapshot: newest }))
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::*;
+use crate::raft::quorum_state::QuorumState;
 
 const DIRECTORY: &str = "__cluster_metadata-0";
 
@@ -190,18 +191,32 @@ fn a_founding_that_a_crash_interrupted_is_finished() {
     with_quorum(options(directory.path()), async |_| {});
     let segment = newest_segment(directory.path());
     let whole = fs::read(&segment).unwrap();
-    let first_end = batch_ends(&whole)[0];
-    // The vote is written behind the first entry, and the term's first entry behind the vote.
-    let without_vote = (0..=first_end).map(|size| (size, false));
-    for (size, has_vote) in without_vote.chain((first_end..=whole.len()).map(|size| (size, true))) {
+    assert_eq!(batch_ends(&whole).len(), 2);
+    // The vote is written behind the entries.
+    for size in 0..=whole.len() {
         let copy = copy(directory.path());
         let path = copy.path().join(DIRECTORY);
         fs::write(path.join(segment.file_name().unwrap()), &whole[..size]).unwrap();
-        if !has_vote {
-            fs::remove_file(path.join("quorum-state")).unwrap();
-        }
-        assert!(recovered(copy.path()).brokers.is_empty());
+        fs::remove_file(path.join("quorum-state")).unwrap();
+        fs::write(path.join("quorum-state.tmp"), b"version=1\n").unwrap();
+        let image = recovered(copy.path());
+        assert_eq!((image.applied, image.brokers.len()), (Offset(1), 0));
+        assert_eq!(recovered(copy.path()).brokers.len(), 1, "what was answered after that stays");
     }
+}
+
+#[test]
+fn a_term_that_a_crash_interrupted_before_its_first_entry_is_followed_by_another() {
+    let directory = tempfile::tempdir().unwrap();
+    with_quorum(options(directory.path()), async |quorum| quorum.propose(register()).await.unwrap());
+    let path = directory.path().join(DIRECTORY);
+    let state = QuorumState::load(&path).unwrap().unwrap();
+    let vote = openraft::Vote { committed: true, ..openraft::Vote::new(2, BrokerId(1)) };
+    QuorumState { vote: Some(vote), ..state }.save(&path).unwrap();
+    with_quorum(options(directory.path()), async |quorum| {
+        assert!(quorum.leader().unwrap().1 > LeaderEpoch(2));
+        must_create(quorum, "orders").await;
+    });
 }
 
 #[test]
@@ -217,6 +232,20 @@ fn a_lost_or_damaged_quorum_state_stops_the_start() {
     fs::write(&path, &bytes).unwrap();
     fs::remove_file(newest_segment(directory.path())).unwrap();
     assert!(start_error(options(directory.path())).contains("quorum-state"));
+}
+
+#[test]
+fn a_snapshot_that_is_all_that_is_left_stops_the_start() {
+    let (directory, _) = with_snapshot();
+    let snapshot = checkpoint_path(directory.path());
+    for entry in fs::read_dir(directory.path().join(DIRECTORY)).unwrap() {
+        let path = entry.unwrap().path();
+        if path != snapshot {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    let error = start_error(options(directory.path()));
+    assert!(error.contains("has a snapshot and no quorum-state"), "{error}");
 }
 
 #[test]
