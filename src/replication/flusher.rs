@@ -20,12 +20,15 @@ pub enum Flush {
     Sealed,
 }
 
+/// A replica, and how much of it is to be brought to disk.
+type Request = (Arc<Replica>, Flush);
+
 /// Requests that may stand in line; whoever finds it full waits, as for a slow disk.
 const QUEUE_LENGTH: usize = 4096;
 
 /// Handle to the flush thread; clones share it.
 #[derive(Clone, Default)]
-pub struct Flusher(Arc<Mutex<Option<SyncSender<(Arc<Replica>, Flush)>>>>);
+pub struct Flusher(Arc<Mutex<Option<SyncSender<Request>>>>);
 
 impl Flusher {
     /// Asks for `replica` to be brought to disk.
@@ -35,7 +38,7 @@ impl Flusher {
     }
 }
 
-fn start() -> SyncSender<(Arc<Replica>, Flush)> {
+fn start() -> SyncSender<Request> {
     let (sender, requests) = sync_channel(QUEUE_LENGTH);
     std::thread::Builder::new()
         .name("flusher".into())
@@ -44,12 +47,11 @@ fn start() -> SyncSender<(Arc<Replica>, Flush)> {
     sender
 }
 
-fn run(requests: Receiver<(Arc<Replica>, Flush)>) {
+fn run(requests: Receiver<Request>) {
     while let Ok(first) = requests.recv() {
-        let mut group: Vec<(Arc<Replica>, Flush)> = vec![first];
+        let mut group: Vec<Request> = vec![first];
         for (replica, what) in requests.try_iter() {
-            let is_known =
-                |(other, known): &(Arc<Replica>, Flush)| Arc::ptr_eq(other, &replica) && *known == what;
+            let is_known = |(other, known): &Request| Arc::ptr_eq(other, &replica) && *known == what;
             if !group.iter().any(is_known) {
                 group.push((replica, what));
             }
