@@ -210,11 +210,12 @@ fn quorum_options(
     rng: &Arc<Rng>,
 ) -> raft::Options {
     let (followed_configs, followed_replicas) = (configs.clone(), replicas.clone());
+    let checked_against = configs.clone();
     raft::Options {
         node_id: config.node_id,
         directory: config.metadata_log_dir.join(METADATA_DIRECTORY),
         cluster_id,
-        configs: configs.clone(),
+        configs: Box::new(move || checked_against.in_force()),
         default_partition_count: config.metadata.num_partitions,
         default_replication_factor: config.metadata.default_replication_factor as i16,
         segment_size_bytes: config.metadata.metadata_log_segment_bytes,

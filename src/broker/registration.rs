@@ -3,9 +3,10 @@
 use anyhow::{Context, bail};
 
 use crate::config::broker::BrokerConfig;
+use crate::config::dynamic::AlterOperation;
+use crate::config::resource::ConfigResource;
 use crate::controller::{
-    AlterOperation, Answer, Command, ConfigAlteration, ConfigResource, Endpoint, FeatureUpdate,
-    RegisterBroker, SupportedFeature,
+    Answer, Command, ConfigAlteration, Endpoint, FeatureUpdate, RegisterBroker, SupportedFeature,
 };
 use crate::env::host;
 use crate::handlers::features;

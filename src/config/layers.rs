@@ -4,6 +4,7 @@
 //! was started with, which goes before the table's default. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::config::broker::{BrokerConfig, Warning};
 use crate::config::key::ConfigError;
@@ -75,5 +76,45 @@ impl<'a> Layers<'a> {
     /// The text that counts, if the key is set in any layer.
     pub fn value(&self, name: &str) -> Option<&'a str> {
         self.set_values(name).next().map(|(_, value)| value)
+    }
+}
+
+/// The configuration in force at one moment: the layers, and what they come to.
+#[derive(Clone, Debug)]
+pub struct InForce {
+    static_properties: Arc<BTreeMap<String, String>>,
+    cluster: Arc<BTreeMap<String, String>>,
+    broker: Arc<BTreeMap<String, String>>,
+    config: Arc<BrokerConfig>,
+}
+
+impl InForce {
+    /// Nothing is altered; `config` is what `static_properties` come to.
+    pub fn as_started(static_properties: BTreeMap<String, String>, config: BrokerConfig) -> InForce {
+        InForce {
+            static_properties: Arc::new(static_properties),
+            cluster: Arc::default(),
+            broker: Arc::default(),
+            config: Arc::new(config),
+        }
+    }
+
+    /// With other values altered for all brokers and for this one.
+    pub fn altered(
+        &self,
+        cluster: Arc<BTreeMap<String, String>>,
+        broker: Arc<BTreeMap<String, String>>,
+    ) -> Result<InForce, ConfigError> {
+        let mut altered = InForce { cluster, broker, ..self.clone() };
+        altered.config = Arc::new(altered.layers().broker_config()?.0);
+        Ok(altered)
+    }
+
+    pub fn layers(&self) -> Layers<'_> {
+        Layers { static_properties: &self.static_properties, cluster: &self.cluster, broker: &self.broker }
+    }
+
+    pub fn config(&self) -> &Arc<BrokerConfig> {
+        &self.config
     }
 }

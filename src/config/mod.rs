@@ -6,7 +6,7 @@
 //!
 //! In reading order: [`key`] and [`value`] (one key, one value), [`keys`] (the tables), [`properties`] and
 //! [`load`] (what is set), [`broker`] and [`topic`] (the typed settings), [`layers`] (which value counts),
-//! [`dynamic`] (changing values), [`describe`] (showing them).
+//! [`resource`] and [`dynamic`] (changing values), [`describe`] (showing them).
 
 pub mod broker;
 pub mod client_metrics;
@@ -19,6 +19,7 @@ pub mod layers;
 pub mod listeners;
 pub mod load;
 pub mod properties;
+pub mod resource;
 mod rules;
 pub mod topic;
 pub mod value;

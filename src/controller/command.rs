@@ -1,7 +1,9 @@
 //! What the controller can be asked for, and what it answers. Pure values.
 
-use crate::controller::configs::ConfigRules;
-use crate::controller::image::{ConfigMap, ConfigResource};
+use crate::config::dynamic::AlterOperation;
+use crate::config::layers::InForce;
+use crate::config::resource::ConfigResource;
+use crate::controller::image::ConfigMap;
 use crate::controller::placement::Randomness;
 use crate::controller::records::{Endpoint, MetadataRecord, SupportedFeature};
 use crate::protocol::errors::ApiError;
@@ -11,13 +13,35 @@ use crate::protocol::ids::{BrokerId, Offset, ProducerId, TopicId, Uuid};
 #[derive(Clone, Debug)]
 pub enum Command {
     RegisterBroker(RegisterBroker),
-    CreateTopics { topics: Vec<CreateTopic>, validate_only: bool },
-    DeleteTopics { topics: Vec<TopicReference> },
-    CreatePartitions { topics: Vec<CreatePartitions>, validate_only: bool },
-    IncrementalAlterConfigs { resources: Vec<ConfigAlteration>, validate_only: bool },
-    AlterConfigs { resources: Vec<ConfigReplacement>, validate_only: bool },
-    AllocateProducerIds { broker_id: BrokerId, broker_epoch: Offset },
-    UpdateFeatures { updates: Vec<FeatureUpdate>, validate_only: bool },
+    CreateTopics {
+        topics: Vec<CreateTopic>,
+        validate_only: bool,
+    },
+    DeleteTopics {
+        topics: Vec<TopicReference>,
+    },
+    CreatePartitions {
+        topics: Vec<CreatePartitions>,
+        validate_only: bool,
+    },
+    /// Each resource at most once, and each of its keys.
+    IncrementalAlterConfigs {
+        resources: Vec<ConfigAlteration>,
+        validate_only: bool,
+    },
+    /// Each resource at most once.
+    AlterConfigs {
+        resources: Vec<ConfigReplacement>,
+        validate_only: bool,
+    },
+    AllocateProducerIds {
+        broker_id: BrokerId,
+        broker_epoch: Offset,
+    },
+    UpdateFeatures {
+        updates: Vec<FeatureUpdate>,
+        validate_only: bool,
+    },
 }
 
 /// A broker says that it runs.
@@ -75,14 +99,6 @@ pub struct ConfigAlteration {
     pub operations: Vec<(String, AlterOperation)>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AlterOperation {
-    Set(String),
-    Delete,
-    Append(String),
-    Subtract(String),
-}
-
 /// All values that one resource shall have; others are deleted.
 #[derive(Clone, Debug)]
 pub struct ConfigReplacement {
@@ -108,13 +124,16 @@ pub enum Answer {
     /// Name and id as far as they are known.
     DeleteTopics(Vec<(Option<String>, TopicId, Result<(), ApiError>)>),
     CreatePartitions(Vec<(String, Result<(), ApiError>)>),
-    AlterConfigs(Vec<(ConfigResource, Result<(), ApiError>)>),
+    AlterConfigs(ConfigResults),
     AllocateProducerIds {
         first: ProducerId,
         count: i32,
     },
     UpdateFeatures(Vec<(String, Result<(), ApiError>)>),
 }
+
+/// A result for each resource.
+pub type ConfigResults = Vec<(ConfigResource, Result<(), ApiError>)>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreatedTopic {
@@ -137,7 +156,8 @@ pub struct Inputs<'a> {
     /// Offset that the records will probably get; at least it is above that of every record before.
     pub next_offset: Offset,
     pub randomness: Randomness,
-    pub configs: &'a dyn ConfigRules,
+    /// What configurations are checked against.
+    pub configs: &'a InForce,
     pub default_partition_count: i32,
     pub default_replication_factor: i16,
 }

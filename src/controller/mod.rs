@@ -22,13 +22,10 @@ mod topics;
 
 pub use codec::{Malformed, Reader, Write};
 pub use command::{
-    AlterOperation, Answer, Command, ConfigAlteration, ConfigReplacement, CreatePartitions, CreateTopic,
+    Answer, Command, ConfigAlteration, ConfigReplacement, ConfigResults, CreatePartitions, CreateTopic,
     CreatedTopic, FeatureUpdate, Inputs, Outcome, Partitioning, RegisterBroker, TopicReference,
 };
-pub use configs::ConfigRules;
-pub use image::{
-    BrokerImage, ClusterImage, ConfigMap, ConfigResource, PartitionImage, ResourceKind, TopicImage,
-};
+pub use image::{BrokerImage, ClusterImage, ConfigMap, PartitionImage, TopicImage};
 pub use placement::Randomness;
 pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
 pub use records::{

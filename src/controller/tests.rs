@@ -1,49 +1,25 @@
 //! Stories: commands decided on an image, their records replayed, the image looked at.
 
 use super::*;
+use crate::config::broker::BrokerConfig;
+use crate::config::dynamic::AlterOperation;
+use crate::config::layers::InForce;
+use crate::config::resource::{ConfigResource, ResourceKind};
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId, Uuid};
-
-/// Knows two keys: `retention.ms`, a number, and `cleanup.policy`, a list.
-struct TwoKeys;
-
-impl ConfigRules for TwoKeys {
-    fn validate(
-        &self,
-        _resource: &ConfigResource,
-        values: &ConfigMap,
-        _altered: &[&str],
-    ) -> Result<(), ApiError> {
-        for (key, value) in values {
-            let fits = match key.as_str() {
-                "retention.ms" => value.parse::<i64>().is_ok(),
-                "cleanup.policy" => value.split(',').all(|part| matches!(part, "delete" | "compact" | "")),
-                _ => false,
-            };
-            if !fits {
-                return Err(ApiError::new(
-                    ErrorCode::InvalidConfig,
-                    format!("Invalid value {value} for {key}"),
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn list_default(&self, _kind: ResourceKind, key: &str) -> Option<String> {
-        (key == "cleanup.policy").then(|| "delete".to_owned())
-    }
-}
 
 /// A cluster that commands are given to one after the other, each at the next offset.
 struct Cluster {
     image: ClusterImage,
     log: Vec<Vec<MetadataRecord>>,
+    configs: InForce,
 }
 
 impl Cluster {
     fn empty() -> Cluster {
-        Cluster { image: ClusterImage::new("cluster".into()), log: Vec::new() }
+        let (config, _) = BrokerConfig::from_properties(&ConfigMap::new()).unwrap();
+        let configs = InForce::as_started(ConfigMap::new(), config);
+        Cluster { image: ClusterImage::new("cluster".into()), log: Vec::new(), configs }
     }
 
     /// Brokers 1 to `count`, each with two log directories.
@@ -59,7 +35,7 @@ impl Cluster {
         let mut inputs = Inputs {
             next_offset: Offset(self.log.len() as i64),
             randomness: Randomness::seeded(self.log.len() as u64),
-            configs: &TwoKeys,
+            configs: &self.configs,
             default_partition_count: 1,
             default_replication_factor: 1,
         };
@@ -392,6 +368,22 @@ fn configurations_are_set_appended_subtracted_and_deleted() {
     );
     let refused = alter(&mut cluster, ConfigResource::broker(BrokerId(9)), &[("retention.ms", set)]);
     assert_eq!(refusal(refused).0, ErrorCode::BrokerIdNotRegistered);
+}
+
+#[test]
+fn configurations_belong_to_resources_with_names_of_their_kind() {
+    let mut cluster = Cluster::with_brokers(1);
+    for (kind, name, sentence) in [
+        (ResourceKind::Topic, "", "Default topic resources are not allowed."),
+        (ResourceKind::Broker, "x", "Unable to parse broker name as a base 10 number."),
+        (ResourceKind::Broker, "-1", "Invalid negative broker ID."),
+        (ResourceKind::ClientMetrics, "", "Subscription name can't be empty"),
+        (ResourceKind::Group, "", "Default group resources are not allowed."),
+    ] {
+        let resource = ConfigResource { kind, name: name.to_owned() };
+        let refused = alter(&mut cluster, resource, &[]);
+        assert_eq!(refusal(refused), (ErrorCode::InvalidRequest, sentence.to_owned()));
+    }
 }
 
 #[test]

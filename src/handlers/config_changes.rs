@@ -1,11 +1,13 @@
-//! What AlterConfigs and IncrementalAlterConfigs share: which resources go on to the controller, and how its
-//! answers find back to the request. Kafka: `ConfigAdminManager`.
+//! What AlterConfigs and IncrementalAlterConfigs share: the form of a request and whether this broker is the one to
+//! ask, so which resources go on to the controller, and how its answers find back to the request. Values are the
+//! controller's to check. Kafka: `ConfigAdminManager`.
 
 use std::collections::{HashMap, HashSet};
 
 use kafka_protocol::protocol::StrBytes;
 
-use crate::controller::{ConfigResource, ResourceKind};
+use crate::config::resource::{ConfigResource, ResourceKind};
+use crate::controller::ConfigResults;
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::BrokerId;
 
@@ -68,7 +70,7 @@ fn invalid(message: impl Into<String>) -> ApiError {
 /// the controller's results, which stand in the order they were proposed in.
 pub fn merge(
     preprocessed: Vec<Result<ConfigResource, ApiError>>,
-    proposed: Result<Vec<(ConfigResource, Result<(), ApiError>)>, ApiError>,
+    proposed: Result<ConfigResults, ApiError>,
 ) -> Vec<Result<(), ApiError>> {
     let mut results: HashMap<ConfigResource, Result<(), ApiError>> = match &proposed {
         Ok(results) => results.iter().cloned().collect(),

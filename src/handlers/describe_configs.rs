@@ -10,7 +10,8 @@ use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use super::context::RequestContext;
 use super::wire;
 use crate::config::describe::{self, Entry, Wanted};
-use crate::controller::{ConfigResource, ResourceKind, topic_names};
+use crate::config::resource::{ConfigResource, ResourceKind};
+use crate::controller::topic_names;
 use crate::protocol::errors::{ApiError, ErrorCode};
 
 pub async fn handle(

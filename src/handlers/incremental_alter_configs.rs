@@ -7,7 +7,9 @@ use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterC
 
 use super::config_changes::{self, Asked};
 use super::context::RequestContext;
-use crate::controller::{AlterOperation, Answer, Command, ConfigAlteration, ConfigResource};
+use crate::config::dynamic::AlterOperation;
+use crate::config::resource::ConfigResource;
+use crate::controller::{Answer, Command, ConfigAlteration};
 use crate::protocol::errors::{ApiError, ErrorCode};
 
 const DELETE: i8 = 1;

@@ -13,9 +13,8 @@ use openraft::{Raft, RaftMetrics};
 use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
-use crate::controller::{
-    Answer, ClusterImage, Command, ConfigRules, Inputs, MetadataRecord, Randomness, decide,
-};
+use crate::config::layers::InForce;
+use crate::controller::{Answer, ClusterImage, Command, Inputs, MetadataRecord, Randomness, decide};
 use crate::env::rng::Rng;
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::Offset;
@@ -33,9 +32,12 @@ pub struct Proposal {
     pub answer: oneshot::Sender<Result<Answer, ApiError>>,
 }
 
+/// The configuration in force when it is called.
+pub type InForceNow = Box<dyn Fn() -> Arc<InForce> + Send + Sync>;
+
 /// What decisions take besides the image and the command.
 pub struct Rules {
-    pub configs: Arc<dyn ConfigRules>,
+    pub configs: InForceNow,
     pub default_partition_count: i32,
     pub default_replication_factor: i16,
     pub rng: Arc<Rng>,
@@ -97,6 +99,7 @@ impl Proposer {
         let mut image = ClusterImage::clone(&self.published.image());
         // The image may be ahead of the metrics that told the offset.
         let next_offset = next_offset.max(image.applied + 1);
+        let configs = (self.rules.configs)();
         let mut records = Vec::new();
         let mut decided = Vec::new();
         let mut next = Some(first);
@@ -104,7 +107,7 @@ impl Proposer {
             let mut inputs = Inputs {
                 next_offset,
                 randomness: Randomness::seeded(self.rules.rng.below(u64::MAX)),
-                configs: &*self.rules.configs,
+                configs: &configs,
                 default_partition_count: self.rules.default_partition_count,
                 default_replication_factor: self.rules.default_replication_factor,
             };

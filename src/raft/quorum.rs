@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
-use crate::controller::{Answer, ClusterImage, Command, ConfigRules};
+use crate::controller::{Answer, ClusterImage, Command};
 use crate::env::clock::Clock;
 use crate::env::rng::Rng;
 use crate::protocol::errors::{ApiError, ErrorCode};
@@ -22,7 +22,7 @@ use crate::raft::checkpoint;
 use crate::raft::log_store::LogStore;
 use crate::raft::metadata_log::{MetadataLog, Recovered, last_membership};
 use crate::raft::network::Network;
-use crate::raft::proposer::{Proposal, Proposer, Rules};
+use crate::raft::proposer::{InForceNow, Proposal, Proposer, Rules};
 use crate::raft::state_machine::{OnImage, Published, StateMachine};
 use crate::raft::types::{Membership, TypeConfig};
 
@@ -37,7 +37,7 @@ pub struct Options {
     /// `<metadata.log.dir>/__cluster_metadata-0`; need not exist.
     pub directory: PathBuf,
     pub cluster_id: String,
-    pub configs: Arc<dyn ConfigRules>,
+    pub configs: InForceNow,
     pub default_partition_count: i32,
     pub default_replication_factor: i16,
     pub segment_size_bytes: u32,

@@ -3,37 +3,28 @@
 mod crash;
 mod storage;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::config::broker::BrokerConfig;
+use crate::config::layers::InForce;
 use crate::controller::{
-    Answer, ClusterImage, Command, ConfigMap, ConfigResource, ConfigRules, CreateTopic, Partitioning,
-    RegisterBroker, ResourceKind, TopicReference,
+    Answer, ClusterImage, Command, CreateTopic, Partitioning, RegisterBroker, TopicReference,
 };
 use crate::env::clock::Clock;
 use crate::env::rng::Rng;
-use crate::protocol::errors::{ApiError, ErrorCode};
+use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::{BrokerId, LeaderEpoch, Offset, Timestamp, Uuid};
 use crate::raft::{MemberStatus, Options, Quorum};
 
-/// Any key may have any value.
-struct AnyConfig;
-
-impl ConfigRules for AnyConfig {
-    fn validate(
-        &self,
-        _resource: &ConfigResource,
-        _values: &ConfigMap,
-        _altered: &[&str],
-    ) -> Result<(), ApiError> {
-        Ok(())
-    }
-
-    fn list_default(&self, _kind: ResourceKind, _key: &str) -> Option<String> {
-        None
-    }
+/// The configuration of a broker that was started without any.
+fn default_configs() -> Arc<InForce> {
+    let properties = BTreeMap::new();
+    let (config, _) = BrokerConfig::from_properties(&properties).unwrap();
+    Arc::new(InForce::as_started(properties, config))
 }
 
 fn options(directory: &Path) -> Options {
@@ -41,7 +32,7 @@ fn options(directory: &Path) -> Options {
         node_id: BrokerId(1),
         directory: directory.join("__cluster_metadata-0"),
         cluster_id: "cluster".to_owned(),
-        configs: Arc::new(AnyConfig),
+        configs: Box::new(default_configs),
         default_partition_count: 1,
         default_replication_factor: 1,
         segment_size_bytes: 1024 * 1024,
