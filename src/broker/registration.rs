@@ -87,5 +87,12 @@ async fn begin_cluster(quorum: &Quorum) -> Result<(), ApiError> {
         allow_downgrade: false,
     });
     let update = Command::UpdateFeatures { updates: updates.collect(), validate_only: false };
-    tokio::try_join!(quorum.propose(configure), quorum.propose(update)).map(|_| ())
+    let (configured, updated) = tokio::try_join!(quorum.propose(configure), quorum.propose(update))?;
+    match (configured, updated) {
+        (Answer::AlterConfigs(configured), Answer::UpdateFeatures(updated)) => {
+            let configured = configured.into_iter().map(|(_, result)| result);
+            configured.chain(updated.into_iter().map(|(_, result)| result)).collect()
+        }
+        answers => panic!("the controller answers other commands: {answers:?}"),
+    }
 }
