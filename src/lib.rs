@@ -90,6 +90,7 @@
 //! - KIP-966 eligible leader replicas: `handlers/describe_topic_partitions.rs`, `handlers/features.rs`,
 //!   `broker/registration.rs`, `controller/image.rs`
 //! - KIP-1005 tiered offsets: `handlers/list_offsets.rs`
+//! - KIP-1023 tiered offsets: `handlers/list_offsets.rs`
 //! - KIP-1022 features whose minimum is 0: `handlers/api_versions.rs`
 //! - KIP-1073 DescribeCluster v2: `handlers/describe_cluster.rs`
 //! - KIP-1102 Metadata v13: `handlers/metadata.rs`

@@ -5,12 +5,12 @@ use std::thread::JoinHandle;
 
 use anyhow::Context;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 /// The running thread.
 pub struct ControlRuntime {
     handle: Handle,
-    stop: oneshot::Sender<()>,
+    stop: CancellationToken,
     thread: JoinHandle<()>,
 }
 
@@ -22,10 +22,10 @@ impl ControlRuntime {
             .build()
             .context("make the control runtime")?;
         let handle = runtime.handle().clone();
-        let (stop, stopped) = oneshot::channel();
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
         let thread = std::thread::Builder::new()
             .name("control".into())
-            // A dropped sender ends it as well as a message.
             .spawn(move || drop(runtime.block_on(stopped)))
             .context("start the control thread")?;
         Ok(ControlRuntime { handle, stop, thread })
@@ -59,7 +59,7 @@ impl ControlRuntime {
 
     /// Ends the thread; what still runs on it is dropped.
     pub fn stop(self) {
-        let _ = self.stop.send(());
+        self.stop.cancel();
         self.thread.join().expect("a panic ends the process");
     }
 }
