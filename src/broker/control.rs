@@ -26,7 +26,7 @@ impl ControlRuntime {
         let stopped = stop.clone().cancelled_owned();
         let thread = std::thread::Builder::new()
             .name("control".into())
-            .spawn(move || drop(runtime.block_on(stopped)))
+            .spawn(move || runtime.block_on(stopped))
             .context("start the control thread")?;
         Ok(ControlRuntime { handle, stop, thread })
     }

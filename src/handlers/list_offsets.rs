@@ -67,10 +67,7 @@ impl Found {
         Found { timestamp: Timestamp::NONE, offset: Offset::NONE, epoch: LeaderEpoch::NONE };
 }
 
-pub async fn handle(
-    context: &RequestContext,
-    request: ListOffsetsRequest,
-) -> anyhow::Result<Answer> {
+pub async fn handle(context: &RequestContext, request: ListOffsetsRequest) -> anyhow::Result<Answer> {
     let isolation = match (request.replica_id.0, request.isolation_level) {
         (CONSUMER, 1) => Some(IsolationLevel::ReadCommitted),
         (CONSUMER, _) => Some(IsolationLevel::ReadUncommitted),

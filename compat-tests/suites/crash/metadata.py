@@ -13,7 +13,7 @@ ANSWER_SECONDS = 5
 VERIFY_SECONDS = 20
 GONE = None
 # What a client is told when it did not hear the answer: the change may have happened.
-UNHEARD = {"_TRANSPORT", "_TIMED_OUT", "_ALL_BROKERS_DOWN", "_DESTROY", "REQUEST_TIMED_OUT", "NOT_CONTROLLER", "NETWORK_EXCEPTION"}
+UNHEARD = {"_TRANSPORT", "_TIMED_OUT", "_ALL_BROKERS_DOWN", "_DESTROY", "_DESTROY_BROKER", "REQUEST_TIMED_OUT", "NOT_CONTROLLER", "NETWORK_EXCEPTION"}
 
 
 class MetadataClients:
