@@ -95,7 +95,6 @@ pub struct TopicConfig {
     pub min_cleanable_dirty_ratio: f64,
     pub min_compaction_lag_ms: i64,
     pub min_insync_replicas: usize,
-    pub preallocate: bool,
     /// Negative is without limit.
     pub retention_bytes: i64,
     /// -1 is without limit.
@@ -134,7 +133,6 @@ impl Default for TopicConfig {
             min_cleanable_dirty_ratio: 0.5,
             min_compaction_lag_ms: 0,
             min_insync_replicas: 1,
-            preallocate: false,
             retention_bytes: -1,
             retention_ms: 7 * 24 * HOUR_MS,
             segment_bytes: 1 << 30,
@@ -221,14 +219,13 @@ impl TopicConfig {
             "min.cleanable.dirty.ratio" => self.min_cleanable_dirty_ratio = typed(value),
             "min.compaction.lag.ms" => self.min_compaction_lag_ms = typed(value),
             "min.insync.replicas" => self.min_insync_replicas = typed(value),
-            "preallocate" => self.preallocate = typed(value),
             "retention.bytes" => self.retention_bytes = typed(value),
             "retention.ms" => self.retention_ms = typed(value),
             "segment.index.bytes" => self.segment_index_bytes = typed(value),
             "segment.jitter.ms" => self.segment_jitter_ms = typed(value),
             "segment.ms" => self.segment_ms = typed(value),
             "unclean.leader.election.enable" => self.unclean_leader_election_enable = typed(value),
-            // The rest are keys of tiered storage and dead-letter queues, which this build does not have.
+            // The rest are without effect, or of tiered storage and dead-letter queues, which this build lacks.
             _ => {}
         }
     }

@@ -75,7 +75,7 @@ pub static KEYS: &[Key] = keys! {
     "log.message.timestamp.type" => String, "CreateTime",
         OneOf(&["CreateTime", "LogAppendTime"]), ClusterWide, Applied,
         "Default of the topic key message.timestamp.type.";
-    "log.preallocate" => Boolean, "false", Any, ClusterWide, Applied,
+    "log.preallocate" => Boolean, "false", Any, ClusterWide, NoEffect(RESERVED),
         "Default of the topic key preallocate.";
     "log.remote.copy.lag.bytes" => Long, "-1", AtLeast(-1), ClusterWide, NoEffect(TIERED_OFF),
         "Default of the topic key remote.copy.lag.bytes.";

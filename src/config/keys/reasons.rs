@@ -14,6 +14,7 @@ pub const PURGATORY: &str =
     "a waiting request leaves when its condition holds; there is no purgatory to sweep";
 pub const QUOTAS: &str = "quotas are not built in";
 pub const QUOTA_WINDOW: &str = "no quota can be set in this build";
+pub const RESERVED: &str = "blocks are reserved ahead of every segment that grows, whether asked for or not";
 pub const SECURITY: &str = "only PLAINTEXT without authentication and authorization is built in";
 pub const SHARE: &str = "share groups (KIP-932) are not served by this build";
 pub const SNAPSHOT: &str =

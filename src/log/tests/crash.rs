@@ -16,6 +16,31 @@ fn write_batches(partition: &Partition, count: usize) -> Vec<u64> {
 
 const LOG_NAME: &str = "00000000000000000000.log";
 
+/// Whatever a segment's bytes are: recovery serves whole batches with good CRCs, or says that the log is
+/// corrupt. It never panics, and never allocates by a length it has read.
+#[test]
+fn recovery_takes_any_bytes() {
+    let partition = Partition::new();
+    write_batches(&partition, 5);
+    let whole = std::fs::read(partition.path(LOG_NAME)).expect("read");
+    let corpus = [whole.clone(), whole[..whole.len() - 7].to_vec(), Vec::new()];
+    crate::fuzz::smoke("log_recovery", &corpus, 3_000, |bytes| {
+        std::fs::remove_dir_all(partition.directory()).expect("clear");
+        std::fs::create_dir(partition.directory()).expect("make");
+        std::fs::write(partition.path(LOG_NAME), bytes).expect("write");
+        let (opened, allocated) = crate::fuzz::memory::allocated_by(|| partition.open_after_crash());
+        assert!(allocated <= 64 * bytes.len() + (4 << 20), "recovery allocated {allocated} bytes");
+        match opened {
+            Ok(log) => {
+                let view = log.view();
+                offsets_from(&view, view.log_start_offset(), view.log_end_offset());
+            }
+            Err(OpenError::Corrupt { .. }) => {}
+            Err(OpenError::Io(error)) => panic!("the disk is fine: {error:#}"),
+        }
+    });
+}
+
 #[test]
 fn a_tail_cut_at_any_byte_loses_only_the_torn_batch() {
     let partition = Partition::new();
