@@ -98,7 +98,7 @@ impl Registry {
 
     /// Absent metadata is no proof that nobody wants the data: it gets a name that no topic can have.
     fn set_aside(&self, stored: &PartitionDirectory) -> anyhow::Result<()> {
-        let aside = format!("{}.{}-stray", stored.path.display(), self.rng.uuid().simple());
+        let aside = format!("{}.{}-stray", stored.path.display(), self.new_suffix());
         tracing::warn!(partition = %stored.path.display(), kept_as = aside, "the metadata knows no such partition");
         fs::rename(&stored.path, aside.as_ref()).context("set a stray partition aside")
     }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context;
 use arc_swap::ArcSwap;
 use imbl::ordmap::DiffItem;
 use parking_lot::{Mutex, RwLock};
@@ -20,11 +21,11 @@ use super::traffic::TrafficBook;
 use crate::config::topic::TopicConfig;
 use crate::controller::{ClusterImage, PartitionImage, TopicImage};
 use crate::env::clock::Clock;
-use crate::env::fs::Space;
+use crate::env::fs::{self, Space};
 use crate::env::rng::Rng;
 use crate::log::dirs::LogDirectory;
 use crate::log::files::FileCache;
-use crate::log::log::{Log, OpenOptions};
+use crate::log::log::{Log, OpenOptions, RemovedDirectory};
 use crate::log::recovery::OpenError;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::{BrokerId, Offset, PartitionIndex, Timestamp, TopicId, Uuid};
@@ -247,16 +248,23 @@ impl Registry {
     }
 
     fn remove_topic(&self, topic: &TopicImage) {
-        let replicas = self.replicas_of(topic);
         let mut held = self.held.write();
-        for index in 0..topic.partitions.len() {
-            held.remove(&(topic.id, PartitionIndex(index as i32)));
-        }
+        let gone: Vec<(usize, Held)> = (0..topic.partitions.len())
+            .filter_map(|index| Some((index, held.remove(&(topic.id, PartitionIndex(index as i32)))?)))
+            .collect();
         drop(held);
         self.traffic.forget(topic.id);
-        for replica in replicas {
-            let Some(log) = replica.close() else { continue };
-            match log.delete(&self.rng.uuid().simple().to_string(), self.options.clock.now()) {
+        for (index, held) in gone {
+            let log = match held {
+                Held::Leading(replica) => replica.close(),
+                Held::Quarantined => None,
+            };
+            let doomed = match log {
+                Some(log) => log.delete(&self.new_suffix(), self.options.clock.now()),
+                // Corrupt, or offline after a failed write: there is no log, only its directory.
+                None => self.delete_directory(topic, index),
+            };
+            match doomed {
                 Ok(Some(removed)) => {
                     self.graveyard.add(Doomed::Directory(removed));
                     self.options.signal.raise();
@@ -264,10 +272,28 @@ impl Registry {
                 // It never had a file.
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::error!(partition = %replica.name(), error = format!("{error:#}"), "delete a partition");
+                    tracing::error!(topic = %topic.name, partition = index, error = format!("{error:#}"), "delete a partition");
                 }
             }
         }
+    }
+
+    fn delete_directory(&self, topic: &TopicImage, index: usize) -> anyhow::Result<Option<RemovedDirectory>> {
+        let Some(directory_index) = self.directory_of(&topic.partitions[index]) else { return Ok(None) };
+        let directory = &self.options.directories[directory_index];
+        let path = directory.partition_path(&topic.name, PartitionIndex(index as i32));
+        if !fs::exists(&path) {
+            return Ok(None);
+        }
+        let doomed = PathBuf::from(format!("{}.{}-delete", path.display(), self.new_suffix()));
+        fs::rename(&path, &doomed).with_context(|| format!("rename {}", path.display()))?;
+        let delay_ms = (self.options.configs)(topic).file_delete_delay_ms;
+        let remove_at = Timestamp(self.options.clock.now().0.saturating_add(delay_ms));
+        Ok(Some(RemovedDirectory { path: doomed, remove_at }))
+    }
+
+    pub(super) fn new_suffix(&self) -> String {
+        self.rng.uuid().simple().to_string()
     }
 
     /// What went in and out of the partitions since the start.

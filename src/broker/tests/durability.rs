@@ -7,6 +7,7 @@ use super::Fixture;
 use super::client::{batch, values};
 use crate::broker::Broker;
 use crate::config::load::Settings;
+use crate::protocol::errors::ErrorCode;
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -45,6 +46,35 @@ fn everything_answered_is_there_after_a_crash() {
         assert_eq!(values(&survivor.fetch(13, ("t", id), 0, index)), [(index, big.clone())]);
         assert_eq!(survivor.produce(9, ("t", id), 1, batch(&["new"])), (0, 0));
     }
+}
+
+#[test]
+fn a_corrupt_partition_answers_an_error_and_can_be_deleted() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 2, &[]);
+    for value in ["a", "b", "c"] {
+        client.produce(9, ("t", id), 0, batch(&[value]));
+        client.produce(9, ("t", id), 1, batch(&[value]));
+    }
+    let directory = tempfile::tempdir().unwrap();
+    copy(&fixture.directory.path().join("data"), &directory.path().join("data"));
+    let segment = directory.path().join("data/t-0/00000000000000000000.log");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    // A bit of the first batch's record flips on the disk; two good batches stand behind it.
+    bytes[70] ^= 1;
+    std::fs::write(&segment, &bytes).unwrap();
+    let mut damaged = Fixture { directory, overrides: Vec::new(), broker: None };
+    damaged.broker = Some(Broker::start(damaged.settings()).unwrap());
+    let mut client = damaged.client();
+    let storage_error = ErrorCode::KafkaStorageError.code();
+    assert_eq!(client.produce(9, ("t", id), 0, batch(&["d"])).0, storage_error);
+    assert_eq!(client.fetch(13, ("t", id), 0, 0).responses[0].partitions[0].error_code, storage_error);
+    assert_eq!(values(&client.fetch(13, ("t", id), 1, 0)).len(), 3, "its neighbour is well");
+    assert_eq!(std::fs::read(&segment).unwrap(), bytes, "nothing was cut away");
+    super::topics::delete(&mut client, "t");
+    let again = client.create_topic("t", 1, &[]);
+    assert_eq!(client.produce(9, ("t", again), 0, batch(&["new"])), (0, 0));
 }
 
 #[test]
