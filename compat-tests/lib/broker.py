@@ -132,13 +132,13 @@ class Broker:
             log.seek(seen)
             return READY.encode() in log.read()
 
-    def stop(self):
+    def stop(self, number=signal.SIGTERM):
         """Ask for a clean stop and check that it was one."""
-        self._signal(signal.SIGTERM)
+        self._signal(number)
         self._wait(STOP_SECONDS, "stop", lambda: self._exit_code() is not None)
         code = self._exit_code()
         if code not in self.launch["clean_codes"]:
-            raise BrokerError(f"stop {self.launch['kind']}: exit code {code} after SIGTERM\n{self._tail()}")
+            raise BrokerError(f"stop {self.launch['kind']}: exit code {code} after {number.name}\n{self._tail()}")
 
     def kill(self):
         """End the process with SIGKILL, as a crash would, and wait until it is gone."""

@@ -18,10 +18,13 @@ INSTALL = {
     "java": "apt-get install openjdk-17-jdk-headless",
     "javac": "apt-get install openjdk-17-jdk-headless",
     "kcat": "apt-get install kcat",
+    "mount": "apt-get install mount",
     "mvn": "apt-get install maven",
     "node": "apt-get install nodejs",
     "npm": "apt-get install npm",
+    "prlimit": "apt-get install util-linux",
     "python3": "apt-get install python3 python3-venv",
+    "unshare": "apt-get install util-linux",
     "/usr/share/dict/american-english": "apt-get install wamerican",
     "/usr/share/common-licenses/GPL-3": "apt-get install base-files",
 }
