@@ -6,6 +6,7 @@ import own
 # Each declares its checks as it is imported.
 import starting  # noqa: F401
 import disk  # noqa: F401
+import connections  # noqa: F401
 
 try:
     checks.run_all()

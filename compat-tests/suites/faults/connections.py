@@ -1,0 +1,168 @@
+"""Many connections, slow ones, ones that never read, and more than there are file descriptors: others are served."""
+
+import contextlib
+import resource
+import selectors
+import struct
+import time
+
+import own
+import wire
+from checks import check, equal
+
+IDLE = 10_000
+IDLE_LIMIT_KB = 12
+SLOW = 200
+SLOW_PAUSE_SECONDS = 0.1
+DEAF = 20
+DEAF_TOPIC_BATCHES = 24
+BACKLOG_LIMIT_KB = 64 << 10
+ROUND_TRIP_SECONDS = 10
+MANY_FILES = ["prlimit", "--nofile=20000"]
+FEW_FILES = ["prlimit", "--nofile=64:64"]
+
+
+def allow_files(count):
+    """Let this process have as many sockets open."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+
+@contextlib.contextmanager
+def connections(broker, count, introduce=lambda connection: None):
+    """Connections that end at once when the block does."""
+    made = []
+    try:
+        for _ in range(count):
+            made.append(wire.Connection(broker))
+            introduce(made[-1])
+        yield made
+    finally:
+        for connection in made:
+            connection.reset()
+
+
+def healthy(broker, topic):
+    """Check that the stock client fares well; how many seconds it took."""
+    seconds = own.round_trip(broker, topic)
+    assert seconds < ROUND_TRIP_SECONDS, f"the stock client took {seconds:.1f} s"
+    return seconds
+
+
+def fill(broker, topic, batches):
+    """Create a topic of large batches."""
+    line = "x" * 900_000 + "\n"
+    own.kcat(broker, "-P", "-t", topic, "-p", "0", "-X", "batch.num.messages=1", text=line * batches)
+
+
+@check("connections.ten-thousand-idle")
+def _():
+    allow_files(20_000)
+    with own.running("idle", before=MANY_FILES) as broker:
+        alone = healthy(broker, "alone")
+        before = own.resident_kb(broker)
+        begun = time.monotonic()
+        # Each has said what a client says first before the next one comes: the backlog of the listener is short.
+        with connections(broker, IDLE, lambda connection: connection.call(wire.api_versions())) as idle:
+            seconds = time.monotonic() - begun
+            during = own.resident_kb(broker)
+            beside = healthy(broker, "beside")
+            each = (during - before) / IDLE
+            own.note(f"connections.ten-thousand-idle: {IDLE} connections made and answered in {seconds:.1f} s; VmRSS {before} kB before, {during} kB with them, {each:.2f} kB each")
+            own.note(f"connections.ten-thousand-idle: round trip of kcat {alone:.2f} s alone, {beside:.2f} s beside them")
+            assert each < IDLE_LIMIT_KB, f"{each:.1f} kB for a connection"
+            assert idle[-1].call(wire.api_versions()), "an idle connection is not served"
+        healthy(broker, "afterwards")
+        own.note(f"connections.ten-thousand-idle: VmRSS {own.resident_kb(broker)} kB afterwards")
+
+
+@check("connections.slowloris")
+def _():
+    with own.running("slow", before=MANY_FILES) as broker, connections(broker, SLOW) as slow:
+        # Half of them claim much and never come to the end of it.
+        endless = struct.pack(">i", 50 << 20) + wire.api_versions()[4:] + bytes(1000)
+        frames = [wire.api_versions() if number % 2 == 0 else endless for number in range(SLOW)]
+        before, taken = own.resident_kb(broker), []
+        for at in range(len(wire.api_versions())):
+            begun = time.monotonic()
+            for connection, frame in zip(slow, frames):
+                connection.send(frame[at : at + 1])
+            if at % 8 == 4:
+                taken.append(healthy(broker, f"beside-{at}"))
+            time.sleep(max(0, SLOW_PAUSE_SECONDS - (time.monotonic() - begun)))
+        assert all(connection.answer() for connection in slow[::2]), "a slow request was not answered"
+        own.note(f"connections.slowloris: {SLOW} clients, round trips of kcat beside them {' '.join(f'{seconds:.2f}' for seconds in taken)} s")
+        own.note(f"connections.slowloris: VmRSS {before} kB before, {own.resident_kb(broker)} kB after")
+
+
+def push(deaf, frame, seconds):
+    """Send a frame over and over on every connection, as long as somebody takes some of it; how many bytes were taken."""
+    for connection in deaf:
+        connection.socket.setblocking(False)
+    data, taken, deadline = frame * 2000, 0, time.monotonic() + seconds
+    with selectors.DefaultSelector() as selector:
+        for connection in deaf:
+            selector.register(connection.socket, selectors.EVENT_WRITE, [0])
+        while time.monotonic() < deadline and (ready := selector.select(0.5)):
+            for key, _ in ready:
+                # Where in the endless row of frames this connection is.
+                with contextlib.suppress(BlockingIOError):
+                    sent = key.fileobj.send(data[key.data[0] :])
+                    key.data[0] = (key.data[0] + sent) % len(data)
+                    taken += sent
+    return taken
+
+
+def deaf_clients(name, request):
+    """Check that clients which send requests and read no response cost little and hold nobody up."""
+    with own.running(name, before=MANY_FILES) as broker:
+        fill(broker, "large", DEAF_TOPIC_BATCHES)
+        alone = healthy(broker, "alone")
+        before = own.resident_kb(broker)
+        with connections(broker, DEAF) as deaf:
+            taken = push(deaf, request, 3)
+            during = own.resident_kb(broker)
+            beside = healthy(broker, "beside")
+            own.note(f"connections.{name}: {DEAF} clients sent {taken >> 10} KiB of requests; VmRSS {before} kB before, {during} kB during")
+            own.note(f"connections.{name}: round trip of kcat {alone:.2f} s alone, {beside:.2f} s beside them")
+            assert during - before < BACKLOG_LIMIT_KB, f"{during - before} kB for {DEAF} clients that do not read"
+        healthy(broker, "afterwards")
+
+
+@check("connections.unread-fetches")
+def _():
+    deaf_clients("unread-fetches", wire.fetch("large", 0, 0, 16 << 20))
+
+
+@check("connections.unread-answers")
+def _():
+    deaf_clients("unread-answers", wire.metadata_of_all())
+
+
+@check("connections.out-of-file-descriptors")
+def _():
+    with own.running("few-files", {"socket.listen.backlog.size": "200"}, FEW_FILES) as broker:
+        known = wire.Connection(broker)
+        equal(wire.created(known.call(wire.create_topic("unopened", 1)), "unopened"), 0, "the error of the creation")
+        healthy(broker, "before")
+        with connections(broker, 200) as flood:
+            time.sleep(0.5)
+            served, waiting = 0, 0
+            for connection in flood:
+                connection.send(wire.api_versions())
+            time.sleep(0.5)
+            for connection in flood:
+                connection.socket.setblocking(False)
+                try:
+                    served += len(connection.socket.recv(1 << 16)) > 0
+                except BlockingIOError:
+                    waiting += 1
+            assert served > 0 and waiting > 0 and served + waiting == 200, f"{served} served, {waiting} waiting of 200"
+            assert known.call(wire.metadata("before")), "a connection made before is not served"
+            error, _ = wire.produced(known.call(wire.produce("before", 0, b"into an open file")), "before")
+            equal(error, 0, "the error of a record into an open file")
+            without_file, _ = wire.produced(known.call(wire.produce("unopened", 0, b"into a new file")), "unopened")
+        equal(wire.produced(known.call(wire.produce("unopened", 0, b"into a new file")), "unopened")[0], 0, "the error when there are files again")
+        healthy(broker, "afterwards")
+        warnings = broker.log.read_text().count("cannot accept connections")
+        own.note(f"connections.out-of-file-descriptors: {served} of 200 served, {waiting} waited; error {without_file} for a new file; {warnings} warnings")
+        assert 1 <= warnings <= 10, f"{warnings} warnings"
