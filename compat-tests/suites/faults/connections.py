@@ -18,6 +18,7 @@ DEAF = 20
 DEAF_TOPIC_BATCHES = 24
 BACKLOG_LIMIT_KB = 64 << 10
 ROUND_TRIP_SECONDS = 10
+SEGMENT_SIZE = 1 << 20
 MANY_FILES = ["prlimit", "--nofile=20000"]
 FEW_FILES = ["prlimit", "--nofile=64:64"]
 
@@ -138,9 +139,15 @@ def _():
     deaf_clients("unread-answers", wire.metadata_of_all())
 
 
+def write(connection, topic, size):
+    """Produce a record; the error code of the answer."""
+    return wire.produced(connection.call(wire.produce(topic, 0, bytes(size))), topic)[0]
+
+
 @check("connections.out-of-file-descriptors")
 def _():
-    with own.running("few-files", {"socket.listen.backlog.size": "200"}, FEW_FILES) as broker:
+    settings = {"socket.listen.backlog.size": "200", "log.segment.bytes": str(SEGMENT_SIZE)}
+    with own.running("few-files", settings, FEW_FILES) as broker:
         known = wire.Connection(broker)
         equal(wire.created(known.call(wire.create_topic("unopened", 1)), "unopened"), 0, "the error of the creation")
         healthy(broker, "before")
@@ -158,11 +165,12 @@ def _():
                     waiting += 1
             assert served > 0 and waiting > 0 and served + waiting == 200, f"{served} served, {waiting} waiting of 200"
             assert known.call(wire.metadata("before")), "a connection made before is not served"
-            error, _ = wire.produced(known.call(wire.produce("before", 0, b"into an open file")), "before")
-            equal(error, 0, "the error of a record into an open file")
-            without_file, _ = wire.produced(known.call(wire.produce("unopened", 0, b"into a new file")), "unopened")
-        equal(wire.produced(known.call(wire.produce("unopened", 0, b"into a new file")), "unopened")[0], 0, "the error when there are files again")
+            equal(write(known, "before", 100), 0, "the error of a record into an open file")
+            # Each needs a new file: the first of a partition, and the next segment of another.
+            new = write(known, "unopened", 100)
+            rolls = {write(known, "before", 64 << 10) for _ in range(SEGMENT_SIZE >> 16)}
+        equal([write(known, topic, 64 << 10) for topic in ["unopened", "before"]], [0, 0], "the errors when there are files again")
         healthy(broker, "afterwards")
         warnings = broker.log.read_text().count("cannot accept connections")
-        own.note(f"connections.out-of-file-descriptors: {served} of 200 served, {waiting} waited; error {without_file} for a new file; {warnings} warnings")
+        own.note(f"connections.out-of-file-descriptors: {served} of 200 served, {waiting} waited; errors {new} for a first file and {sorted(rolls)} over a roll; {warnings} warnings")
         assert 1 <= warnings <= 10, f"{warnings} warnings"

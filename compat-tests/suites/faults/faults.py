@@ -7,6 +7,7 @@ import own
 import starting  # noqa: F401
 import disk  # noqa: F401
 import connections  # noqa: F401
+import frames  # noqa: F401
 
 try:
     checks.run_all()
