@@ -18,6 +18,7 @@ DEAF = 20
 DEAF_TOPIC_BATCHES = 24
 BACKLOG_LIMIT_KB = 64 << 10
 ROUND_TRIP_SECONDS = 10
+STOP_SECONDS = 10
 SEGMENT_SIZE = 1 << 20
 MANY_FILES = ["prlimit", "--nofile=20000"]
 FEW_FILES = ["prlimit", "--nofile=64:64"]
@@ -174,3 +175,22 @@ def _():
         warnings = broker.log.read_text().count("cannot accept connections")
         own.note(f"connections.out-of-file-descriptors: {served} of 200 served, {waiting} waited; errors {new} for a first file and {sorted(rolls)} over a roll; {warnings} warnings")
         assert 1 <= warnings <= 10, f"{warnings} warnings"
+
+
+@check("connections.stop-beside-them")
+def _():
+    broker = own.prepare("stopped", before=MANY_FILES)
+    broker.start()
+    fill(broker, "large", DEAF_TOPIC_BATCHES)
+    with connections(broker, 100), connections(broker, DEAF) as deaf, connections(broker, 10) as cut, connections(broker, 10) as waiting:
+        push(deaf, wire.fetch("large", 0, 0, 16 << 20), 1)
+        for connection in cut:
+            connection.send(wire.api_versions()[:9])
+        for connection in waiting:
+            connection.send(wire.fetch("large", 0, DEAF_TOPIC_BATCHES, 1 << 20, wait_ms=60_000))
+        begun = time.monotonic()
+        broker.stop()
+        seconds = time.monotonic() - begun
+    own.note(f"connections.stop-beside-them: a stop beside {120 + DEAF} connections took {seconds:.2f} s")
+    assert seconds < STOP_SECONDS, f"the stop took {seconds:.1f} s"
+    assert (broker.home / "data" / ".kafka_cleanshutdown").exists(), "the stop was not clean"

@@ -83,9 +83,9 @@ def produce(topic, partition, value):
     return frame(PRODUCE, 3, body)
 
 
-def fetch(topic, partition, offset, max_bytes):
-    """Fetch v4 that does not wait."""
-    body = struct.pack(">iiiibi", -1, 0, 0, max_bytes, 0, 1) + string(topic) + struct.pack(">iiqi", 1, partition, offset, max_bytes)
+def fetch(topic, partition, offset, max_bytes, wait_ms=0):
+    """Fetch v4 that waits for a byte as long as it is told."""
+    body = struct.pack(">iiiibi", -1, wait_ms, 1, max_bytes, 0, 1) + string(topic) + struct.pack(">iiqi", 1, partition, offset, max_bytes)
     return frame(FETCH, 4, body)
 
 
