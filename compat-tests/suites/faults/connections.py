@@ -15,11 +15,14 @@ IDLE_LIMIT_KB = 12
 SLOW = 200
 SLOW_PAUSE_SECONDS = 0.1
 DEAF = 20
+FLOOD = 200
 DEAF_TOPIC_BATCHES = 24
 BACKLOG_LIMIT_KB = 64 << 10
 ROUND_TRIP_SECONDS = 10
 STOP_SECONDS = 10
 SEGMENT_SIZE = 1 << 20
+HOARDERS = 3
+MEMORY_LIMIT = 32 << 20
 MANY_FILES = ["prlimit", "--nofile=20000"]
 FEW_FILES = ["prlimit", "--nofile=64:64"]
 
@@ -69,12 +72,14 @@ def _():
             during = own.resident_kb(broker)
             beside = healthy(broker, "beside")
             each = (during - before) / IDLE
-            own.note(f"connections.ten-thousand-idle: {IDLE} connections made and answered in {seconds:.1f} s; VmRSS {before} kB before, {during} kB with them, {each:.2f} kB each")
-            own.note(f"connections.ten-thousand-idle: round trip of kcat {alone:.2f} s alone, {beside:.2f} s beside them")
+            own.note(
+                "connections.ten-thousand-idle", f"{IDLE} made and answered in {seconds:.1f} s",
+                f"VmRSS {before} kB before, {during} kB with them, {each:.2f} kB each",
+                f"round trip of kcat {alone:.2f} s alone, {beside:.2f} s beside them",
+            )
             assert each < IDLE_LIMIT_KB, f"{each:.1f} kB for a connection"
             assert idle[-1].call(wire.api_versions()), "an idle connection is not served"
         healthy(broker, "afterwards")
-        own.note(f"connections.ten-thousand-idle: VmRSS {own.resident_kb(broker)} kB afterwards")
 
 
 @check("connections.slowloris")
@@ -92,8 +97,10 @@ def _():
                 taken.append(healthy(broker, f"beside-{at}"))
             time.sleep(max(0, SLOW_PAUSE_SECONDS - (time.monotonic() - begun)))
         assert all(connection.answer() for connection in slow[::2]), "a slow request was not answered"
-        own.note(f"connections.slowloris: {SLOW} clients, round trips of kcat beside them {' '.join(f'{seconds:.2f}' for seconds in taken)} s")
-        own.note(f"connections.slowloris: VmRSS {before} kB before, {own.resident_kb(broker)} kB after")
+        own.note(
+            "connections.slowloris", f"{SLOW} clients", f"VmRSS {before} kB before, {own.resident_kb(broker)} kB after",
+            f"round trips of kcat beside them {' '.join(f'{seconds:.2f}' for seconds in taken)} s",
+        )
 
 
 def push(deaf, frame, seconds):
@@ -124,8 +131,10 @@ def deaf_clients(name, request):
             taken = push(deaf, request, 3)
             during = own.resident_kb(broker)
             beside = healthy(broker, "beside")
-            own.note(f"connections.{name}: {DEAF} clients sent {taken >> 10} KiB of requests; VmRSS {before} kB before, {during} kB during")
-            own.note(f"connections.{name}: round trip of kcat {alone:.2f} s alone, {beside:.2f} s beside them")
+            own.note(
+                f"connections.{name}", f"{DEAF} clients sent {taken >> 10} KiB of requests", f"VmRSS {before} kB before, {during} kB during",
+                f"round trip of kcat {alone:.2f} s alone, {beside:.2f} s beside them",
+            )
             assert during - before < BACKLOG_LIMIT_KB, f"{during - before} kB for {DEAF} clients that do not read"
         healthy(broker, "afterwards")
 
@@ -147,12 +156,12 @@ def write(connection, topic, size):
 
 @check("connections.out-of-file-descriptors")
 def _():
-    settings = {"socket.listen.backlog.size": "200", "log.segment.bytes": str(SEGMENT_SIZE)}
+    settings = {"socket.listen.backlog.size": str(FLOOD), "log.segment.bytes": str(SEGMENT_SIZE)}
     with own.running("few-files", settings, FEW_FILES) as broker:
         known = wire.Connection(broker)
         equal(wire.created(known.call(wire.create_topic("unopened", 1)), "unopened"), 0, "the error of the creation")
         healthy(broker, "before")
-        with connections(broker, 200) as flood:
+        with connections(broker, FLOOD) as flood:
             time.sleep(0.5)
             served, waiting = 0, 0
             for connection in flood:
@@ -164,7 +173,7 @@ def _():
                     served += len(connection.socket.recv(1 << 16)) > 0
                 except BlockingIOError:
                     waiting += 1
-            assert served > 0 and waiting > 0 and served + waiting == 200, f"{served} served, {waiting} waiting of 200"
+            assert served > 0 and waiting > 0 and served + waiting == FLOOD, f"{served} served, {waiting} waiting of {FLOOD}"
             assert known.call(wire.metadata("before")), "a connection made before is not served"
             equal(write(known, "before", 100), 0, "the error of a record into an open file")
             # Each needs a new file: the first of a partition, and the next segment of another.
@@ -173,7 +182,10 @@ def _():
         equal([write(known, topic, 64 << 10) for topic in ["unopened", "before"]], [0, 0], "the errors when there are files again")
         healthy(broker, "afterwards")
         warnings = broker.log.read_text().count("cannot accept connections")
-        own.note(f"connections.out-of-file-descriptors: {served} of 200 served, {waiting} waited; errors {new} for a first file and {sorted(rolls)} over a roll; {warnings} warnings")
+        own.note(
+            "connections.out-of-file-descriptors", f"{served} of {FLOOD} served, {waiting} waited", f"{warnings} warnings",
+            f"errors {new} for a first file and {sorted(rolls)} over a roll",
+        )
         assert 1 <= warnings <= 10, f"{warnings} warnings"
 
 
@@ -191,6 +203,30 @@ def _():
         begun = time.monotonic()
         broker.stop()
         seconds = time.monotonic() - begun
-    own.note(f"connections.stop-beside-them: a stop beside {120 + DEAF} connections took {seconds:.2f} s")
+    own.note("connections.stop-beside-them", f"a stop beside {120 + DEAF} connections took {seconds:.2f} s")
     assert seconds < STOP_SECONDS, f"the stop took {seconds:.1f} s"
     assert (broker.home / "data" / ".kafka_cleanshutdown").exists(), "the stop was not clean"
+
+
+@check("connections.hoarded-memory")
+def _():
+    settings = {"queued.max.request.bytes": str(MEMORY_LIMIT), "socket.request.max.bytes": str(MEMORY_LIMIT)}
+    with own.running("hoarded", settings, MANY_FILES) as broker:
+        healthy(broker, "before")
+        before = own.resident_kb(broker)
+        with connections(broker, HOARDERS) as hoarders:
+            # Each sends most of a large request and then stops.
+            for connection in hoarders:
+                connection.socket.settimeout(0.5)
+                with contextlib.suppress(TimeoutError):
+                    connection.send(struct.pack(">i", MEMORY_LIMIT) + wire.api_versions()[4:] + bytes(MEMORY_LIMIT // 2))
+            beside = healthy(broker, "small-beside")
+            during = own.resident_kb(broker)
+            begun = time.monotonic()
+            fill(broker, "large-beside", 1)
+            seconds = time.monotonic() - begun
+        own.note(
+            "connections.hoarded-memory", f"{HOARDERS} hoarders at a limit of {MEMORY_LIMIT >> 20} MiB",
+            f"VmRSS {before} kB before, {during} kB during", f"round trip of kcat {beside:.2f} s beside them, {seconds:.2f} s for a large record",
+        )
+        assert (during - before) << 10 < 3 * MEMORY_LIMIT, f"{during - before} kB at a limit of {MEMORY_LIMIT} B"

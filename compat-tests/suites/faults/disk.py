@@ -121,7 +121,10 @@ def _():
             equal(writer.send(), 0, "an error with room on the disk")
         own.kcat(broker, "-P", "-t", TOPIC, "-p", "0", text="by kcat\n")
         check_serves(broker, writer.acked)
-        own.note(f"disk.full-and-free-again: {written} records of {VALUE_SIZE >> 10} KiB before it was full, writes {seconds:.2f} s after there was room")
+        own.note(
+            "disk.full-and-free-again", f"{written} records of {VALUE_SIZE >> 10} KiB before it was full",
+            f"a write {seconds:.2f} s after there was room",
+        )
 
 
 @check("disk.full-at-a-crash")

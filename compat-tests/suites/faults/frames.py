@@ -34,7 +34,7 @@ def unharmed(name):
         assert broker.running(), f"the broker ended: {own.tail(broker)}"
         seconds = connections.healthy(broker, "afterwards")
         after = own.resident_kb(broker)
-        own.note(f"{name}: VmRSS {before} kB before, {after} kB after; round trip of kcat {seconds:.2f} s")
+        own.note(name, f"VmRSS {before} kB before, {after} kB after", f"round trip of kcat {seconds:.2f} s")
         assert after - before < GROWTH_LIMIT_KB, f"the broker grew by {after - before} kB"
 
 
@@ -98,14 +98,14 @@ def mutate(frame, chance):
 @check("frames.garbage")
 def _():
     chance = random.Random(SEED)
-    with unharmed("frames-garbage") as broker:
+    with unharmed("frames.garbage") as broker:
         for _ in range(GARBAGE):
             outcome(broker, chance.randbytes(chance.randint(1, 4096)))
 
 
 @check("frames.impossible-lengths")
 def _():
-    with unharmed("frames-lengths") as broker:
+    with unharmed("frames.impossible-lengths") as broker:
         for length in [0, -1, -(2**31), 2**31 - 1, 101 << 20]:
             with connections.connections(broker, 1) as (connection,):
                 connection.send(struct.pack(">i", length))
@@ -118,20 +118,23 @@ def _():
 
 @check("frames.lying-lengths")
 def _():
-    with unharmed("frames-liars") as broker:
+    with unharmed("frames.lying-lengths") as broker:
         before = own.resident_kb(broker)
         with connections.connections(broker, LIARS) as liars:
             for connection in liars:
                 connection.send(struct.pack(">i", 99 << 20) + wire.produce(TOPIC, 0, b"little")[4:])
             beside = connections.healthy(broker, "beside")
             during = own.resident_kb(broker)
-            own.note(f"frames.lying-lengths: {LIARS} claims of 99 MiB; VmRSS {before} kB before, {during} kB during; round trip of kcat {beside:.2f} s")
+            own.note(
+                "frames.lying-lengths", f"{LIARS} claims of 99 MiB", f"VmRSS {before} kB before, {during} kB during",
+                f"round trip of kcat {beside:.2f} s",
+            )
             assert during - before < GROWTH_LIMIT_KB, f"the broker grew by {during - before} kB"
 
 
 @check("frames.unknown-requests")
 def _():
-    with unharmed("frames-unknown") as broker:
+    with unharmed("frames.unknown-requests") as broker:
         for key, version in [(-1, 0), (999, 0), (wire.METADATA, -1), (wire.METADATA, 99), (wire.PRODUCE, 0), (32767, 32767)]:
             with connections.connections(broker, 1) as (connection,):
                 connection.send(wire.frame(key, version, bytes(20)))
@@ -145,7 +148,7 @@ def _():
 @check("frames.mutations")
 def _():
     chance, begun = random.Random(SEED), time.monotonic()
-    with unharmed("frames-mutations") as broker:
+    with unharmed("frames.mutations") as broker:
         with connections.connections(broker, 1) as (connection,):
             for frame in valid_frames():
                 connection.call(frame)
@@ -154,4 +157,5 @@ def _():
             answered += outcome(broker, mutate(chance.choice(valid_frames()), chance))
             if number % 250 == 125:
                 connections.healthy(broker, f"beside-{number}")
-        own.note(f"frames.mutations: {answered} of {MUTATIONS} answered, the others closed, in {time.monotonic() - begun:.1f} s with seed {SEED}")
+        seconds = time.monotonic() - begun
+        own.note("frames.mutations", f"{answered} of {MUTATIONS} answered, the others closed", f"{seconds:.1f} s", f"seed {SEED}")

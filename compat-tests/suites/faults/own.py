@@ -78,6 +78,6 @@ def round_trip(broker, topic):
     return time.monotonic() - begun
 
 
-def note(text):
-    """Print a measured number."""
-    print(f"NOTE {text}", flush=True)
+def note(name, *measured):
+    """Print what a check measured."""
+    print(f"NOTE {name}: {'; '.join(measured)}", flush=True)
