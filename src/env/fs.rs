@@ -116,6 +116,46 @@ pub struct FileRegion {
     pub size_bytes: usize,
 }
 
+/// Ranges up to this size are judged by their first byte alone.
+const SMALL_RANGE_SIZE_BYTES: usize = 64 * 1024;
+
+impl FileRegion {
+    /// Whether the range seems to be in the page cache, so that sending it waits for no disk: its first byte
+    /// is, and for a long range its last one too. A file system that cannot tell counts as cached.
+    pub fn is_cached(&self) -> bool {
+        let last = self.position + self.size_bytes.saturating_sub(1) as u64;
+        self.file.is_cached_at(self.position)
+            && (self.size_bytes <= SMALL_RANGE_SIZE_BYTES || self.file.is_cached_at(last))
+    }
+
+    /// Brings the range into the page cache. Blocking.
+    pub fn load(&self) -> io::Result<()> {
+        let mut piece = vec![0; self.size_bytes.min(SMALL_RANGE_SIZE_BYTES)];
+        let end = self.position + self.size_bytes as u64;
+        let mut position = self.position;
+        while position < end {
+            let wanted = piece.len().min((end - position) as usize);
+            match self.file.read_at(&mut piece[..wanted], position)? {
+                // The file was cut; whoever sends it finds out.
+                0 => return Ok(()),
+                size_bytes => position += size_bytes as u64,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl File {
+    /// Whether a read of the byte at `position` would not wait for a disk.
+    fn is_cached_at(&self, position: u64) -> bool {
+        let mut byte = [0];
+        let mut into = [io::IoSliceMut::new(&mut byte)];
+        let read =
+            rustix::io::preadv2(self.as_std(), &mut into, position, rustix::io::ReadWriteFlags::NOWAIT);
+        read != Err(rustix::io::Errno::AGAIN)
+    }
+}
+
 /// A name in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -270,5 +310,26 @@ fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_that_left_the_page_cache_is_brought_back() {
+        let directory = tempfile::tempdir().expect("make a directory");
+        let file = Arc::new(File::create(&directory.path().join("segment")).expect("create"));
+        file.write_all_at(&vec![7; 300_000], 0).expect("write");
+        file.sync_data().expect("sync");
+        let region = FileRegion { file: file.clone(), position: 1000, size_bytes: 200_000 };
+        assert!(region.is_cached());
+        rustix::fs::fadvise(file.as_std(), 0, None, rustix::fs::Advice::DontNeed).expect("advise");
+        // A file system in memory keeps its pages whatever it is told; any other has let them go.
+        region.load().expect("load");
+        assert!(region.is_cached());
+        let behind_the_end = FileRegion { file, position: 299_000, size_bytes: 200_000 };
+        behind_the_end.load().expect("a cut file is no error here");
     }
 }

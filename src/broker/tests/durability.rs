@@ -78,6 +78,30 @@ fn a_corrupt_partition_answers_an_error_and_can_be_deleted() {
 }
 
 #[test]
+fn partitions_spread_over_all_log_directories_and_are_found_again() {
+    let directories = tempfile::tempdir().unwrap();
+    let path = |name: &str| directories.path().join(name).to_string_lossy().into_owned();
+    let log_dirs = [path("a"), path("b"), path("c")].join(",");
+    let mut fixture = Fixture::start_with(&[("log.dirs", &log_dirs)]);
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 6, &[]);
+    for partition in 0..6 {
+        assert_eq!(client.produce(9, ("t", id), partition, batch(&["x"])), (0, 0));
+    }
+    for name in ["a", "b", "c"] {
+        let entries = std::fs::read_dir(directories.path().join(name)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+        assert_eq!(names.filter(|name| name.starts_with("t-")).count(), 2, "directory {name}");
+    }
+    drop(client);
+    fixture.restart();
+    let mut client = fixture.client();
+    for partition in 0..6 {
+        assert_eq!(client.list_offset("t", partition, -1).0, 1);
+    }
+}
+
+#[test]
 fn a_second_broker_on_the_same_directory_is_refused() {
     let fixture = Fixture::start();
     let refusal = Broker::start(fixture.settings()).err().expect("the directory is in use").to_string();

@@ -13,6 +13,7 @@ use self::look::{Limits, News, look};
 use self::session::{FetchSession, SharedSession, Wanted};
 use super::context::RequestContext;
 use super::reply::{Handled, Output};
+use crate::env::fs::FileRegion;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::fetch::{self, FetchRequest, ResponseWriter};
 use crate::protocol::ids::{BrokerId, Offset};
@@ -55,10 +56,11 @@ pub fn handle(context: &RequestContext, frame: &[u8], body_offset: usize, out: &
         }
     };
     match fetch.look(context, fetch.max_wait.is_zero()) {
-        Looked::Answer(news) => {
+        Looked::Answer(news) if all_cached(&news) => {
             fetch.write(context, news, out);
             Handled::Done
         }
+        Looked::Answer(news) => Handled::Wait(Box::pin(answer_from_disk(context.clone(), fetch, news))),
         Looked::TooLittle => Handled::Wait(Box::pin(wait(context.clone(), fetch))),
     }
 }
@@ -74,11 +76,29 @@ async fn wait(context: RequestContext, mut fetch: Fetch) -> Output {
             () = &mut deadline => true,
         };
         if let Looked::Answer(news) = fetch.look(&context, time_is_up) {
-            let mut output = Output::default();
-            fetch.write(&context, news, &mut output);
-            return output;
+            return answer_from_disk(context, fetch, news).await;
         }
     }
+}
+
+fn all_cached(news: &[News]) -> bool {
+    news.iter().flat_map(|news| &news.records).all(FileRegion::is_cached)
+}
+
+/// Answers when all records are in the page cache: a disk must not hold up the other connections of a worker.
+async fn answer_from_disk(context: RequestContext, fetch: Fetch, news: Vec<News>) -> Output {
+    let cold: Vec<FileRegion> =
+        news.iter().flat_map(|news| news.records.clone()).filter(|region| !region.is_cached()).collect();
+    if !cold.is_empty() {
+        let loaded = tokio::task::spawn_blocking(move || cold.iter().try_for_each(FileRegion::load)).await;
+        if let Ok(Err(error)) = loaded {
+            // The one who sends the range meets the same error and ends the connection.
+            tracing::warn!(%error, "load records from disk");
+        }
+    }
+    let mut output = Output::default();
+    fetch.write(&context, news, &mut output);
+    output
 }
 
 /// Finds or makes the session and puts the request's changes into it.
