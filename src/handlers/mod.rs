@@ -103,6 +103,9 @@ impl Service for Handlers {
         };
         match key {
             PRODUCE => produce::handle(&context, &mut self.produce.borrow_mut(), frame, body_start, out),
+            FETCH if frame.len() > self.services.config().network.klamm_request_max_bytes => {
+                Handled::Close("a fetch beyond klamm.request.max.bytes")
+            }
             FETCH => fetch::handle(&context, frame, body_start, out),
             _ => handle_cold(context, &frame[body_start..], out),
         }

@@ -1,19 +1,20 @@
 //! The start: opens every partition found in `log.dirs`, recovering what needs it; and the end: closes them
 //! all, so that the next start need not. Kafka: `LogManager.loadLogs`, `LogManager.shutdown`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use anyhow::Context;
 use parking_lot::Mutex;
 
 use super::graveyard::Doomed;
-use super::registry::{FoundOnDisk, Registry};
+use super::registry::{FoundOnDisk, Held, Registry};
 use crate::controller::{ClusterImage, PartitionImage, TopicImage};
 use crate::env::fs;
 use crate::log::checkpoint::PartitionOffsets;
 use crate::log::dirs::{LogDirectory, OffsetCheckpoint, PartitionDirectory};
-use crate::log::log::RemovedDirectory;
-use crate::protocol::ids::Offset;
+use crate::log::log::{Log, RemovedDirectory};
+use crate::protocol::ids::{Offset, PartitionIndex};
 
 const METADATA_TOPIC: &str = "__cluster_metadata";
 
@@ -31,6 +32,10 @@ impl DirectoryState {
             recovery_points: directory.read_offsets(OffsetCheckpoint::RecoveryPoint)?,
             clean_shutdown: directory.take_clean_shutdown()?,
         })
+    }
+
+    fn names(&self) -> impl Iterator<Item = (String, PartitionIndex)> {
+        self.log_starts.keys().chain(self.recovery_points.keys()).cloned()
     }
 
     fn of(&self, stored: &PartitionDirectory) -> FoundOnDisk {
@@ -62,9 +67,8 @@ impl Registry {
             found.extend(stored.map(|stored| (index, stored)));
             states.push(state);
         }
-        if found.is_empty() {
-            return Ok(());
-        }
+        let named: HashSet<(String, PartitionIndex)> =
+            states.iter().flat_map(DirectoryState::names).collect();
         let work = Mutex::new(found.into_iter());
         std::thread::scope(|scope| {
             let loaders: Vec<_> = (0..thread_count.max(1))
@@ -78,7 +82,20 @@ impl Registry {
                 })
                 .collect();
             loaders.into_iter().try_for_each(|loader| loader.join().expect("a panic ends the process"))
-        })
+        })?;
+        let held: HashSet<(String, PartitionIndex)> = {
+            let held = self.held.read();
+            let name = |held: &Held| match held {
+                Held::Leading(replica) => replica.name().clone(),
+                Held::Quarantined { name, .. } => name.clone(),
+            };
+            held.values().map(name).map(|name| (name.topic.to_string(), name.partition)).collect()
+        };
+        // Checkpoints go by name: a new topic must not begin where a deleted one of its name did.
+        if !named.is_subset(&held) {
+            self.write_checkpoints();
+        }
+        Ok(())
     }
 
     fn load_one(
@@ -104,33 +121,41 @@ impl Registry {
     }
 
     /// Closes every log, brings everything to disk and says so, so that the next start trusts what it finds.
+    /// A directory with a partition that is offline or quarantined gets no such mark: its logs are recovered
+    /// from their own files.
     pub fn close_all(&self, broker_epoch: i64) -> anyhow::Result<()> {
-        let mut log_starts = vec![PartitionOffsets::new(); self.options.directories.len()];
-        let mut recovery_points = log_starts.clone();
-        let mut incomplete = vec![false; self.options.directories.len()];
-        for replica in self.replicas() {
-            let Some(log) = replica.close() else { continue };
+        let _writing = self.writing_checkpoints.lock();
+        let mut recovery_points = vec![PartitionOffsets::new(); self.options.directories.len()];
+        let mut is_whole = vec![true; self.options.directories.len()];
+        let held: Vec<Held> = self.held.read().values().cloned().collect();
+        for held in held {
+            let replica = match held {
+                Held::Leading(replica) => replica,
+                Held::Quarantined { directory_index, .. } => {
+                    is_whole[directory_index] = false;
+                    continue;
+                }
+            };
             let index = replica.directory_index();
-            let key = (replica.name().topic.to_string(), replica.name().partition);
-            match log.close() {
-                Ok(closed) => {
-                    log_starts[index].insert(key.clone(), closed.log_start_offset);
+            match replica.close().map(Log::close) {
+                Some(Ok(closed)) => {
+                    let key = (replica.name().topic.to_string(), replica.name().partition);
                     recovery_points[index].insert(key, closed.log_end_offset);
                 }
-                Err(error) => {
-                    incomplete[index] = true;
+                Some(Err(error)) => {
+                    is_whole[index] = false;
                     tracing::error!(partition = %replica.name(), error = format!("{error:#}"), "close a log");
                 }
+                None => is_whole[index] = false,
             }
         }
         for (index, directory) in self.options.directories.iter().enumerate() {
-            // Without the marker, the next start recovers each log from its own files.
-            if incomplete[index] {
-                continue;
+            directory.write_offsets(OffsetCheckpoint::LogStart, &self.log_starts(index))?;
+            if is_whole[index] {
+                fs::sync_file_system(directory.path()).context("sync a log directory")?;
+                directory.write_offsets(OffsetCheckpoint::RecoveryPoint, &recovery_points[index])?;
+                directory.mark_clean_shutdown(broker_epoch)?;
             }
-            directory.write_offsets(OffsetCheckpoint::LogStart, &log_starts[index])?;
-            directory.write_offsets(OffsetCheckpoint::RecoveryPoint, &recovery_points[index])?;
-            directory.mark_clean_shutdown(broker_epoch)?;
         }
         Ok(())
     }

@@ -13,6 +13,8 @@ pub struct Leadership {
     log_end: Offset,
     /// First appended offset that a flush must cover before it may count, when `flush.messages` is due.
     held_back_from: Option<Offset>,
+    /// Log end after the last append that a flush must cover; only meaningful while records are held back.
+    held_back_to: Offset,
     /// The other members of the maximal ISR (current and proposed), with the offset each has fetched up to
     /// in this epoch; `None` until it has fetched.
     followers: Vec<(BrokerId, Option<Offset>)>,
@@ -31,7 +33,14 @@ impl Leadership {
     ) -> Leadership {
         assert!(high_watermark <= log_end, "the high watermark never passes the log end");
         let followers = isr.iter().filter(|broker| **broker != me).map(|broker| (*broker, None)).collect();
-        let mut leadership = Leadership { epoch, log_end, held_back_from: None, followers, high_watermark };
+        let mut leadership = Leadership {
+            epoch,
+            log_end,
+            held_back_from: None,
+            held_back_to: log_end,
+            followers,
+            high_watermark,
+        };
         leadership.advance();
         leadership
     }
@@ -55,8 +64,9 @@ impl Leadership {
     pub fn appended(&mut self, first: Offset, log_end: Offset, flush_due: bool) {
         assert!(log_end >= self.log_end, "an append never shortens the log");
         self.log_end = log_end;
-        if flush_due && self.held_back_from.is_none() {
-            self.held_back_from = Some(first);
+        if flush_due {
+            self.held_back_from.get_or_insert(first);
+            self.held_back_to = log_end;
         }
         self.advance();
     }
@@ -66,7 +76,8 @@ impl Leadership {
         if let Some(first) = self.held_back_from
             && first < up_to
         {
-            self.held_back_from = (up_to < self.log_end).then_some(up_to);
+            // Records behind the last due append wait for no flush: none was asked for.
+            self.held_back_from = (up_to < self.held_back_to).then_some(up_to);
         }
         self.advance();
     }
@@ -128,6 +139,16 @@ mod tests {
         assert_eq!(leadership.high_watermark(), Offset(5));
         leadership.flushed(Offset(9));
         assert_eq!(leadership.high_watermark(), Offset(9));
+    }
+
+    #[test]
+    fn what_comes_behind_a_due_flush_does_not_wait_for_the_next() {
+        let mut leadership = alone();
+        leadership.appended(Offset(0), Offset(10), true);
+        leadership.appended(Offset(10), Offset(11), false);
+        assert_eq!(leadership.high_watermark(), Offset(0));
+        leadership.flushed(Offset(10));
+        assert_eq!(leadership.high_watermark(), Offset(11));
     }
 
     #[test]

@@ -38,7 +38,11 @@ pub type TopicConfigs = Arc<dyn Fn(&TopicImage) -> Arc<TopicConfig> + Send + Syn
 pub(super) enum Held {
     Leading(Arc<Replica>),
     /// Its log is corrupt and was set aside as it is; requests get an error until an operator acts.
-    Quarantined,
+    Quarantined {
+        name: PartitionName,
+        directory_index: usize,
+        log_start_offset: Offset,
+    },
 }
 
 /// What the directory knows of a partition besides its files.
@@ -150,7 +154,8 @@ impl Registry {
             }
             Err(OpenError::Corrupt { path, position, reason }) => {
                 tracing::error!(partition = %name, file = %path.display(), position, reason, "the log is corrupt and stays as it is; the partition is offline");
-                Ok(Held::Quarantined)
+                let log_start_offset = found.log_start_offset;
+                Ok(Held::Quarantined { name, directory_index, log_start_offset })
             }
             Err(OpenError::Io(error)) => Err(error.context(format!("open the log of {name}"))),
         }
@@ -164,7 +169,7 @@ impl Registry {
         match known {
             Some(Held::Leading(replica)) if replica.is_closed() => Err(ErrorCode::KafkaStorageError),
             Some(Held::Leading(replica)) => Ok(replica),
-            Some(Held::Quarantined) => Err(ErrorCode::KafkaStorageError),
+            Some(Held::Quarantined { .. }) => Err(ErrorCode::KafkaStorageError),
             None => self.make(topic.id, index),
         }
     }
@@ -185,6 +190,10 @@ impl Registry {
             return Ok(replica.clone());
         }
         let directory_index = self.directory_of(partition).ok_or(ErrorCode::KafkaStorageError)?;
+        // Everything on disk was taken in at the start; what is there now is a deleted topic's on its way out.
+        if fs::exists(&self.options.directories[directory_index].partition_path(&topic.name, index)) {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
         let made = self.open(topic, partition, index, directory_index, &FoundOnDisk::NOTHING).map_err(|error| {
             tracing::error!(topic = %topic.name, partition = %index, error = format!("{error:#}"), "open a partition");
             ErrorCode::KafkaStorageError
@@ -196,7 +205,7 @@ impl Registry {
         }
         match made {
             Held::Leading(replica) => Ok(replica),
-            Held::Quarantined => Err(ErrorCode::KafkaStorageError),
+            Held::Quarantined { .. } => Err(ErrorCode::KafkaStorageError),
         }
     }
 
@@ -212,6 +221,7 @@ impl Registry {
     pub fn metadata_changed(&self, old: &ClusterImage, new: &Arc<ClusterImage>, defaults_changed: bool) {
         // First, so that no partition of a deleted topic is made again.
         self.image.store(new.clone());
+        let mut files_went = false;
         for change in old.topics.diff(&new.topics) {
             match change {
                 DiffItem::Add(..) => {}
@@ -220,9 +230,13 @@ impl Registry {
                         self.reconfigure(after);
                     }
                 }
-                DiffItem::Update { old: (_, before), .. } => self.remove_topic(before),
-                DiffItem::Remove(_, gone) => self.remove_topic(gone),
+                DiffItem::Update { old: (_, before), .. } => files_went |= self.remove_topic(before),
+                DiffItem::Remove(_, gone) => files_went |= self.remove_topic(gone),
             }
+        }
+        if files_went {
+            // Checkpoints go by name: a topic of the same name must not begin where this one did.
+            self.write_checkpoints();
         }
         if defaults_changed {
             new.topics.values().for_each(|topic| self.reconfigure(topic));
@@ -235,7 +249,7 @@ impl Registry {
         indexes
             .filter_map(|index| match held.get(&(topic.id, index)) {
                 Some(Held::Leading(replica)) => Some(replica.clone()),
-                Some(Held::Quarantined) | None => None,
+                Some(Held::Quarantined { .. }) | None => None,
             })
             .collect()
     }
@@ -247,7 +261,9 @@ impl Registry {
         }
     }
 
-    fn remove_topic(&self, topic: &TopicImage) {
+    /// Whether any of its partitions had files.
+    fn remove_topic(&self, topic: &TopicImage) -> bool {
+        let mut files_went = false;
         let mut held = self.held.write();
         let gone: Vec<(usize, Held)> = (0..topic.partitions.len())
             .filter_map(|index| Some((index, held.remove(&(topic.id, PartitionIndex(index as i32)))?)))
@@ -257,7 +273,7 @@ impl Registry {
         for (index, held) in gone {
             let log = match held {
                 Held::Leading(replica) => replica.close(),
-                Held::Quarantined => None,
+                Held::Quarantined { .. } => None,
             };
             let doomed = match log {
                 Some(log) => log.delete(&self.new_suffix(), self.options.clock.now()),
@@ -266,6 +282,7 @@ impl Registry {
             };
             match doomed {
                 Ok(Some(removed)) => {
+                    files_went = true;
                     self.graveyard.add(Doomed::Directory(removed));
                     self.options.signal.raise();
                 }
@@ -276,6 +293,7 @@ impl Registry {
                 }
             }
         }
+        files_went
     }
 
     fn delete_directory(&self, topic: &TopicImage, index: usize) -> anyhow::Result<Option<RemovedDirectory>> {
@@ -285,7 +303,11 @@ impl Registry {
         if !fs::exists(&path) {
             return Ok(None);
         }
-        let doomed = PathBuf::from(format!("{}.{}-delete", path.display(), self.new_suffix()));
+        let suffix = format!(".{}-delete", self.new_suffix());
+        // As for a healthy log: the name stays within 255 bytes. Topic names are ASCII.
+        let mut name = format!("{}-{index}", topic.name);
+        name.truncate(255 - suffix.len());
+        let doomed = directory.path().join(name + &suffix);
         fs::rename(&path, &doomed).with_context(|| format!("rename {}", path.display()))?;
         let delay_ms = (self.options.configs)(topic).file_delete_delay_ms;
         let remove_at = Timestamp(self.options.clock.now().0.saturating_add(delay_ms));
@@ -312,7 +334,7 @@ impl Registry {
         held.values()
             .filter_map(|held| match held {
                 Held::Leading(replica) => Some(replica.clone()),
-                Held::Quarantined => None,
+                Held::Quarantined { .. } => None,
             })
             .collect()
     }
@@ -337,7 +359,7 @@ impl Registry {
                 let name = PartitionName { topic: topic.name.clone(), topic_id: topic.id, partition };
                 let size_bytes = match self.held.read().get(&(topic.id, partition)) {
                     Some(Held::Leading(replica)) => replica.size_bytes(),
-                    Some(Held::Quarantined) | None => 0,
+                    Some(Held::Quarantined { .. }) | None => 0,
                 };
                 contents[directory_index].partitions.push((name, size_bytes));
             }
@@ -345,11 +367,15 @@ impl Registry {
         contents
     }
 
-    /// Applies retention to every partition. The files go later ([`Registry::remove_doomed`]).
+    /// Applies retention to every partition, to its records and to producers long silent. The files go later ([`Registry::remove_doomed`]).
     pub fn apply_retention(&self) {
         let now = self.options.clock.now();
         for replica in self.replicas() {
-            match replica.with_log(|log, high_watermark| log.apply_retention(high_watermark, now)) {
+            let removed = replica.with_log(|log, high_watermark| {
+                log.remove_expired_producers(now);
+                log.apply_retention(high_watermark, now)
+            });
+            match removed {
                 Some(Ok(removed)) => {
                     removed.into_iter().for_each(|segment| self.graveyard.add(Doomed::Segment(segment)));
                 }

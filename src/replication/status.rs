@@ -49,7 +49,7 @@ impl Registry {
                     status.log_end_offset = replica.log_end_offset();
                     status.segment_count = replica.segment_count();
                 }
-                Some(Held::Quarantined) => status.is_online = false,
+                Some(Held::Quarantined { .. }) => status.is_online = false,
                 None => {}
             }
             found.push(status);

@@ -102,6 +102,24 @@ fn partitions_spread_over_all_log_directories_and_are_found_again() {
 }
 
 #[test]
+fn a_topic_does_not_inherit_where_a_deleted_one_of_its_name_began() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let old = client.create_topic("t", 1, &[]);
+    for _ in 0..5 {
+        client.produce(9, ("t", old), 0, batch(&["old"]));
+    }
+    assert_eq!(super::topics::delete_records(&mut client, 4), (0, 4));
+    super::topics::delete(&mut client, "t");
+    let new = client.create_topic("t", 1, &[]);
+    assert_eq!(client.produce(9, ("t", new), 0, batch(&["new"])), (0, 0));
+    let crashed = after_a_crash_of(&fixture);
+    let mut survivor = crashed.client();
+    assert_eq!(survivor.list_offset("t", 0, -2).0, 0);
+    assert_eq!(values(&survivor.fetch(13, ("t", new), 0, 0)), [(0, "new".to_owned())]);
+}
+
+#[test]
 fn a_second_broker_on_the_same_directory_is_refused() {
     let fixture = Fixture::start();
     let refusal = Broker::start(fixture.settings()).err().expect("the directory is in use").to_string();

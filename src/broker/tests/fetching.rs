@@ -92,6 +92,41 @@ fn a_session_answers_only_what_is_new() {
 }
 
 #[test]
+fn a_session_does_not_forget_what_had_no_room() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 3, &[]);
+    for partition in 0..3 {
+        client.produce(9, ("t", id), partition, batch(&[&"x".repeat(1000)]));
+    }
+    let mut consumer = fixture.client();
+    let mut first = fetch(12, ("t", id), &[(0, 0), (1, 0), (2, 0)], 0).with_session_epoch(0);
+    first.max_bytes = 1200;
+    let opened = consumer.call(12, &first);
+    let mut seen = std::collections::BTreeSet::new();
+    let mut moved: Vec<(i32, i64)> = Vec::new();
+    let mut answer = opened.clone();
+    for epoch in 1..=6 {
+        for partition in answer.responses.iter().flat_map(|topic| &topic.partitions) {
+            if partition.records.as_ref().is_some_and(|records| !records.is_empty()) {
+                seen.insert(partition.partition_index);
+                moved.push((partition.partition_index, 1));
+            }
+        }
+        // As KIP-227 has it: the client names only partitions whose offset moved.
+        let mut next =
+            fetch(12, ("t", id), &moved, 0).with_session_id(opened.session_id).with_session_epoch(epoch);
+        next.max_bytes = 1200;
+        if moved.is_empty() {
+            next.topics.clear();
+        }
+        moved.clear();
+        answer = consumer.call(12, &next);
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+#[test]
 fn the_first_batch_comes_whole_and_the_rest_keeps_to_the_limits() {
     let fixture = Fixture::start();
     let mut client = fixture.client();

@@ -104,6 +104,17 @@ fn a_topic_created_again_under_the_same_name_is_empty() {
     assert_eq!(values(&client.fetch(13, ("t", second), 0, 0)), [(0, "new".to_owned())]);
 }
 
+/// DeleteRecords on partition 0 of `t`: error code and low watermark.
+pub fn delete_records(client: &mut Client, before: i64) -> (i16, i64) {
+    let partition = delete_records_request::DeleteRecordsPartition::default().with_offset(before);
+    let topic = delete_records_request::DeleteRecordsTopic::default()
+        .with_name(topic_name("t"))
+        .with_partitions(vec![partition]);
+    let request = DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(5000);
+    let answer = client.call(2, &request).topics.remove(0).partitions.remove(0);
+    (answer.error_code, answer.low_watermark)
+}
+
 #[test]
 fn deleted_records_stay_deleted() {
     let mut fixture = Fixture::start();
@@ -112,18 +123,9 @@ fn deleted_records_stay_deleted() {
     for _ in 0..5 {
         client.produce(9, ("t", id), 0, batch(&["x"]));
     }
-    let delete_to = |client: &mut Client, offset| {
-        let partition = delete_records_request::DeleteRecordsPartition::default().with_offset(offset);
-        let topic = delete_records_request::DeleteRecordsTopic::default()
-            .with_name(topic_name("t"))
-            .with_partitions(vec![partition]);
-        let request = DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(5000);
-        let answer = client.call(2, &request).topics.remove(0).partitions.remove(0);
-        (answer.error_code, answer.low_watermark)
-    };
-    assert_eq!(delete_to(&mut client, 3), (0, 3));
-    assert_eq!(delete_to(&mut client, 2), (0, 3), "it never goes back");
-    assert_eq!(delete_to(&mut client, 6).0, ErrorCode::OffsetOutOfRange.code());
+    assert_eq!(delete_records(&mut client, 3), (0, 3));
+    assert_eq!(delete_records(&mut client, 2), (0, 3), "it never goes back");
+    assert_eq!(delete_records(&mut client, 6).0, ErrorCode::OffsetOutOfRange.code());
     assert_eq!(client.list_offset("t", 0, -2).0, 3);
     drop(client);
     fixture.restart();
@@ -131,5 +133,5 @@ fn deleted_records_stay_deleted() {
     assert_eq!(client.list_offset("t", 0, -2).0, 3);
     let below = client.fetch(12, ("t", id), 0, 2);
     assert_eq!(below.responses[0].partitions[0].error_code, ErrorCode::OffsetOutOfRange.code());
-    assert_eq!(delete_to(&mut client, -1), (0, 5), "-1 is the high watermark");
+    assert_eq!(delete_records(&mut client, -1), (0, 5), "-1 is the high watermark");
 }

@@ -25,6 +25,8 @@ pub struct News {
     pub slot: Slot,
     pub answer: PartitionAnswer,
     pub records: Option<FileRegion>,
+    /// There are records that this answer has no room for: the next look must see the partition again.
+    pub has_more: bool,
 }
 
 impl News {
@@ -55,11 +57,14 @@ pub fn look(services: &Services, session: &mut FetchSession, slots: &[Slot], lim
     for slot in slots {
         let Some(replica) = find_replica(services, session, *slot) else { continue };
         let Some(watched) = session.watched(*slot) else { continue };
-        let (answer, records) = match replica {
-            Ok(replica) => read(&replica, &watched.wanted, remaining, !found_any, limits.isolation),
-            Err(error) => refused(&watched.wanted, error),
+        let (answer, records) = match &replica {
+            Ok(replica) => read(replica, &watched.wanted, remaining, !found_any, limits.isolation),
+            Err(error) => refused(&watched.wanted, *error),
         };
-        let news = News { slot: *slot, answer, records };
+        let has_more = records.is_none()
+            && replica
+                .is_ok_and(|replica| watched.wanted.at.fetch_offset < replica.read_limit(limits.isolation));
+        let news = News { slot: *slot, answer, records, has_more };
         found_any |= news.records.is_some();
         remaining = remaining.saturating_sub(news.size_bytes());
         all_news.push(news);

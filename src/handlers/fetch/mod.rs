@@ -109,7 +109,8 @@ fn open(context: &RequestContext, request: FetchRequest) -> Result<Fetch, ErrorC
         max_bytes: (request.max_bytes.max(0) as usize).min(services.config().network.fetch_max_bytes),
         isolation: request.isolation_level,
     };
-    let min_bytes = request.min_bytes.max(0) as usize;
+    // More than fits an answer is not waited for.
+    let min_bytes = (request.min_bytes.max(0) as usize).min(limits.max_bytes);
     let max_wait = Duration::from_millis(request.max_wait_ms.max(0) as u64);
     if request.replica_id != BrokerId::NONE {
         // No other broker holds copies, so whoever says so is mistaken.
@@ -160,6 +161,10 @@ impl Fetch {
             self.slots.append(&mut marked);
         }
         let mut news = look(&context.services, &mut session, &self.slots, self.limits);
+        // First, so that those who got nothing come first in the next look.
+        for news in news.iter().filter(|news| news.has_more && !news.is_urgent()) {
+            session.subscription.mark(news.slot);
+        }
         if !self.is_full {
             news.retain(|news| session.watched(news.slot).is_some_and(|watched| !news.is_known_to(watched)));
             self.slots.clear();

@@ -111,6 +111,10 @@ impl FetchSession {
             previous.unsubscribe(&subscription, slot);
         }
         replica.subscribe(&subscription, slot);
+        // It may have closed before it knew whom to tell.
+        if replica.is_closed() {
+            subscription.mark(slot);
+        }
     }
 
     pub fn is_empty(&self) -> bool {
