@@ -150,7 +150,12 @@ impl Registry {
             }
         }
         for (index, directory) in self.options.directories.iter().enumerate() {
-            directory.write_offsets(OffsetCheckpoint::LogStart, &self.log_starts(index))?;
+            if let Err(error) = directory.write_offsets(OffsetCheckpoint::LogStart, &self.log_starts(index)) {
+                // On a full disk the older checkpoint stays, and there is no mark that it is complete.
+                let directory = directory.path().display();
+                tracing::error!(%directory, error = format!("{error:#}"), "write the last log starts");
+                continue;
+            }
             if is_whole[index] {
                 fs::sync_file_system(directory.path()).context("sync a log directory")?;
                 directory.write_offsets(OffsetCheckpoint::RecoveryPoint, &recovery_points[index])?;
