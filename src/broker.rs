@@ -37,6 +37,7 @@ use crate::protocol::ids::Offset;
 use crate::raft::{self, Quorum};
 use crate::replication::chores::{Chores, Intervals, Signal};
 use crate::replication::registry::{Registry, RegistryOptions, TopicConfigs};
+use crate::telemetry::loggers::Loggers;
 use crate::telemetry::metrics::Metrics;
 
 /// How long a stop lets connections end what they are at.
@@ -61,8 +62,14 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Returns when clients are served. An error is one line that names the thing and what is allowed.
+    /// As [`Broker::start_with_loggers`], in a process whose log lines are not the broker's business.
     pub fn start(settings: Settings) -> anyhow::Result<Broker> {
+        Broker::start_with_loggers(settings, Loggers::default())
+    }
+
+    /// Returns when clients are served. An error is one line that names the thing and what is allowed. `loggers` are
+    /// those whose levels clients see and change.
+    pub fn start_with_loggers(settings: Settings, loggers: Loggers) -> anyhow::Result<Broker> {
         let (config, warnings) = BrokerConfig::from_properties(&settings.properties)?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let clock = Clock::system();
@@ -108,6 +115,7 @@ impl Broker {
             replicas: replicas.clone(),
             sessions: SessionCache::new(config.network.max_incremental_fetch_session_cache_slots),
             producer_ids: ProducerIds::default(),
+            loggers,
             clock: clock.clone(),
             rng: Rng::system(),
         });

@@ -62,6 +62,8 @@
 //!   `controller/configs.rs`
 //! - KIP-360 producer id and epoch in InitProducerId: `handlers/init_producer_id.rs`
 //! - KIP-390 compression levels: `protocol/compression.rs`
+//! - KIP-412 levels of loggers: `telemetry/loggers.rs`, `handlers/logger_levels.rs`,
+//!   `handlers/incremental_alter_configs.rs`, `handlers/describe_configs.rs`
 //! - KIP-430 authorized operations: `handlers/metadata.rs`, `handlers/wire.rs`
 //! - KIP-464 defaults of CreateTopics: `handlers/create_topics.rs`
 //! - KIP-467 errors of single records: `protocol/validate.rs`, `protocol/produce.rs`

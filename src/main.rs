@@ -44,13 +44,13 @@ fn main() -> ExitCode {
 fn run(mut settings: Settings) -> anyhow::Result<()> {
     abort_on_panic();
     let levels = std::env::var("KLAMM_LOG").unwrap_or_else(|_| logging::DEFAULT_LEVELS.to_owned());
-    logging::start(&levels, Clock::system())?;
+    let loggers = logging::start(&levels, Clock::system())?;
     // Removed when it goes out of scope, after the broker has stopped.
     let temporary = settings.temp.then(TemporaryDirectory::create).transpose()?;
     if let Some(directory) = &temporary {
         settings.keep_data_in(&directory.path().to_string_lossy());
     }
-    let broker = Broker::start(settings)?;
+    let broker = Broker::start_with_loggers(settings, loggers)?;
     let signal = wait_for_signal()?;
     tracing::info!(signal, "stopping");
     broker.stop()

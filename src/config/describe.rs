@@ -52,7 +52,8 @@ pub struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    fn wants(&self, name: &str) -> bool {
+    /// Whether the key is among them.
+    pub fn wants(&self, name: &str) -> bool {
         self.names.is_none_or(|names| names.is_empty() || names.contains(&name))
     }
 

@@ -5,10 +5,11 @@ use kafka_protocol::messages::alter_configs_request::AlterConfigsResource;
 use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 
-use super::config_changes::{self, Asked};
+use super::config_changes::{self, Asked, Subject};
 use super::context::RequestContext;
+use super::logger_levels::BROKER_LOGGER;
 use crate::controller::{Answer, Command, ConfigReplacement};
-use crate::protocol::errors::ApiError;
+use crate::protocol::errors::{ApiError, ErrorCode};
 
 pub async fn handle(
     context: &RequestContext,
@@ -23,13 +24,28 @@ pub async fn handle(
             keys: resource.configs.iter().map(|config| (&config.name, config.value.as_ref(), true)).collect(),
         })
         .collect();
-    let preprocessed = config_changes::preprocess(&asked, context.services.me);
+    // A logger has no set of values that could be replaced as a whole.
+    let no_loggers = |subject: Subject| match subject {
+        Subject::Metadata(resource) => Ok(Subject::Metadata(resource)),
+        Subject::Loggers => {
+            let sentence = format!("Unknown resource type {BROKER_LOGGER}");
+            Err(ApiError::new(ErrorCode::InvalidRequest, sentence))
+        }
+    };
+    let preprocessed: Vec<Result<Subject, ApiError>> =
+        config_changes::preprocess(&asked, context.services.me)
+            .into_iter()
+            .map(|outcome| outcome.and_then(no_loggers))
+            .collect();
     let replacements = preprocessed.iter().zip(&request.resources).filter_map(|(outcome, resource)| {
         let values = resource
             .configs
             .iter()
             .filter_map(|config| Some((config.name.to_string(), config.value.as_ref()?.to_string())));
-        Some(ConfigReplacement { resource: outcome.as_ref().ok()?.clone(), values: values.collect() })
+        Some(ConfigReplacement {
+            resource: outcome.as_ref().ok()?.metadata()?.clone(),
+            values: values.collect(),
+        })
     });
     let command =
         Command::AlterConfigs { resources: replacements.collect(), validate_only: request.validate_only };

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use kafka_protocol::protocol::StrBytes;
 
+use super::logger_levels::BROKER_LOGGER;
 use crate::config::resource::{ConfigResource, ResourceKind};
 use crate::controller::ConfigResults;
 use crate::protocol::errors::{ApiError, ErrorCode};
@@ -19,8 +20,27 @@ pub struct Asked<'a> {
     pub keys: Vec<(&'a StrBytes, Option<&'a StrBytes>, bool)>,
 }
 
+/// Whose keys a request changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The controller's to decide.
+    Metadata(ConfigResource),
+    /// The loggers of this process.
+    Loggers,
+}
+
+impl Subject {
+    /// What goes on to the controller.
+    pub fn metadata(&self) -> Option<&ConfigResource> {
+        match self {
+            Subject::Metadata(resource) => Some(resource),
+            Subject::Loggers => None,
+        }
+    }
+}
+
 /// For each resource what it is, or why it goes no further.
-pub fn preprocess(asked: &[Asked<'_>], me: BrokerId) -> Vec<Result<ConfigResource, ApiError>> {
+pub fn preprocess(asked: &[Asked<'_>], me: BrokerId) -> Vec<Result<Subject, ApiError>> {
     let mut counts: HashMap<(i8, &str), usize> = HashMap::new();
     for resource in asked {
         *counts.entry((resource.resource_type, resource.resource_name)).or_default() += 1;
@@ -34,7 +54,7 @@ pub fn preprocess(asked: &[Asked<'_>], me: BrokerId) -> Vec<Result<ConfigResourc
     asked.iter().map(check).collect()
 }
 
-fn check_resource(resource: &Asked<'_>, me: BrokerId) -> Result<ConfigResource, ApiError> {
+fn check_resource(resource: &Asked<'_>, me: BrokerId) -> Result<Subject, ApiError> {
     let mut seen = HashSet::new();
     if !resource.keys.iter().all(|(key, _, _)| seen.insert(key.as_str())) {
         return Err(invalid("Error due to duplicate config keys"));
@@ -48,6 +68,9 @@ fn check_resource(resource: &Asked<'_>, me: BrokerId) -> Result<ConfigResource, 
     if !nulls.is_empty() {
         return Err(invalid(format!("Null value not supported for : {}", nulls.join(", "))));
     }
+    if resource.resource_type == BROKER_LOGGER {
+        return Ok(Subject::Loggers);
+    }
     let name = resource.resource_name.as_str();
     let kind = ResourceKind::from_code(resource.resource_type)
         .ok_or_else(|| invalid(format!("Unknown resource type {}", resource.resource_type)))?;
@@ -59,7 +82,7 @@ fn check_resource(resource: &Asked<'_>, me: BrokerId) -> Result<ConfigResource, 
             return Err(invalid(format!("Unexpected broker id, expected {me}, but received {name}")));
         }
     }
-    Ok(ConfigResource { kind, name: name.to_owned() })
+    Ok(Subject::Metadata(ConfigResource { kind, name: name.to_owned() }))
 }
 
 fn invalid(message: impl Into<String>) -> ApiError {
@@ -67,9 +90,9 @@ fn invalid(message: impl Into<String>) -> ApiError {
 }
 
 /// The outcome of each resource of the request, in its order: what preprocessing refused, and for the others
-/// the controller's results, which stand in the order they were proposed in.
+/// the controller's results, which stand in the order they were proposed in. Loggers have been changed already.
 pub fn merge(
-    preprocessed: Vec<Result<ConfigResource, ApiError>>,
+    preprocessed: Vec<Result<Subject, ApiError>>,
     proposed: Result<ConfigResults, ApiError>,
 ) -> Vec<Result<(), ApiError>> {
     let mut results: HashMap<ConfigResource, Result<(), ApiError>> = match &proposed {
@@ -79,7 +102,7 @@ pub fn merge(
     preprocessed
         .into_iter()
         .map(|outcome| {
-            let resource = outcome?;
+            let Subject::Metadata(resource) = outcome? else { return Ok(()) };
             match &proposed {
                 Err(refusal) => Err(refusal.clone()),
                 Ok(_) => results

@@ -1,5 +1,5 @@
 //! DescribeConfigs (key 32), v1-4: every key of a resource with its value and where it comes from (KIP-133,
-//! KIP-226, KIP-569). Kafka: `ConfigHelper`.
+//! KIP-226, KIP-569), and the levels of the loggers (KIP-412). Kafka: `ConfigHelper`.
 
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::{
@@ -8,6 +8,7 @@ use kafka_protocol::messages::describe_configs_response::{
 use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
 use super::context::RequestContext;
+use super::logger_levels::{self, BROKER_LOGGER};
 use super::wire;
 use crate::config::describe::{self, Entry, Wanted};
 use crate::config::resource::{ConfigResource, ResourceKind};
@@ -26,7 +27,16 @@ pub async fn handle(
             synonyms: request.include_synonyms,
             documentation: request.include_documentation,
         };
-        answer(resource, describe(context, resource, &wanted))
+        let described = match resource.resource_type {
+            BROKER_LOGGER => {
+                let (services, name) = (&context.services, resource.resource_name.as_str());
+                logger_levels::describe(&services.loggers, services.me, name, &wanted)
+            }
+            _ => {
+                describe(context, resource, &wanted).map(|entries| entries.into_iter().map(encode).collect())
+            }
+        };
+        answer(resource, described)
     });
     Ok(DescribeConfigsResponse::default().with_results(results.collect()))
 }
@@ -75,13 +85,13 @@ fn describe(
 
 fn answer(
     resource: &DescribeConfigsResource,
-    described: Result<Vec<Entry>, ApiError>,
+    described: Result<Vec<DescribeConfigsResourceResult>, ApiError>,
 ) -> DescribeConfigsResult {
     let result = DescribeConfigsResult::default()
         .with_resource_type(resource.resource_type)
         .with_resource_name(resource.resource_name.clone());
     match described {
-        Ok(entries) => result.with_configs(entries.into_iter().map(encode).collect()),
+        Ok(entries) => result.with_configs(entries),
         Err(refusal) => {
             result.with_error_code(refusal.code.code()).with_error_message(refusal.wire_message())
         }

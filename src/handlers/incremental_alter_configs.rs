@@ -1,14 +1,15 @@
-//! IncrementalAlterConfigs (key 44), v0-1: sets, deletes, appends to and subtracts from keys (KIP-339).
+//! IncrementalAlterConfigs (key 44), v0-1: sets, deletes, appends to and subtracts from keys (KIP-339), and sets the
+//! levels of loggers (KIP-412).
 //! Kafka: `ConfigAdminManager`, `ConfigurationControlManager`.
 
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 
-use super::config_changes::{self, Asked};
+use super::config_changes::{self, Asked, Subject};
 use super::context::RequestContext;
+use super::logger_levels;
 use crate::config::dynamic::AlterOperation;
-use crate::config::resource::ConfigResource;
 use crate::controller::{Answer, Command, ConfigAlteration};
 use crate::protocol::errors::{ApiError, ErrorCode};
 
@@ -31,18 +32,25 @@ pub async fn handle(
                 .collect(),
         })
         .collect();
-    let preprocessed: Vec<Result<ConfigResource, ApiError>> =
-        config_changes::preprocess(&asked, context.services.me)
-            .into_iter()
-            .zip(&request.resources)
-            .map(|(outcome, resource)| {
-                let known = outcome?;
-                operations(resource)?;
-                Ok(known)
-            })
-            .collect();
+    let services = &context.services;
+    let preprocessed: Vec<Result<Subject, ApiError>> = config_changes::preprocess(&asked, services.me)
+        .into_iter()
+        .zip(&request.resources)
+        .map(|(outcome, resource)| {
+            let subject = outcome?;
+            match subject {
+                Subject::Metadata(_) => drop(operations(resource)?),
+                Subject::Loggers => {
+                    let (name, operations) = (&resource.resource_name, &resource.configs);
+                    let validate_only = request.validate_only;
+                    logger_levels::alter(&services.loggers, services.me, name, operations, validate_only)?;
+                }
+            }
+            Ok(subject)
+        })
+        .collect();
     let alterations = preprocessed.iter().zip(&request.resources).filter_map(|(outcome, resource)| {
-        let known = outcome.as_ref().ok()?;
+        let known = outcome.as_ref().ok()?.metadata()?;
         Some(ConfigAlteration { resource: known.clone(), operations: operations(resource).ok()? })
     });
     let command = Command::IncrementalAlterConfigs {

@@ -28,6 +28,7 @@ pub mod fetch;
 mod incremental_alter_configs;
 mod init_producer_id;
 mod list_offsets;
+mod logger_levels;
 mod metadata;
 mod offset_for_leader_epoch;
 mod produce;

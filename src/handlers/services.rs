@@ -14,6 +14,7 @@ use crate::protocol::ids::{BrokerId, Offset, PartitionIndex, TopicId};
 use crate::raft::Quorum;
 use crate::replication::registry::Registry;
 use crate::replication::replica::Replica;
+use crate::telemetry::loggers::Loggers;
 
 /// Shared by all workers.
 pub struct Services {
@@ -25,6 +26,7 @@ pub struct Services {
     pub replicas: Arc<Registry>,
     pub sessions: SessionCache,
     pub producer_ids: ProducerIds,
+    pub loggers: Loggers,
     pub clock: Clock,
     pub rng: Rng,
 }

@@ -10,21 +10,29 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::env::clock::Clock;
 use crate::protocol::ids::Timestamp;
+use crate::telemetry::loggers::Loggers;
 
 /// What is logged when nothing else is asked for.
 pub const DEFAULT_LEVELS: &str = "info,openraft=warn";
 
-/// Starts logging for the process. `levels` is a level or a list as in `info,klamm::net=debug`.
-pub fn start(levels: &str, clock: Clock) -> anyhow::Result<()> {
+/// Starts logging for the process. `levels` is a level or a list as in `info,klamm::net=debug`; what is returned changes
+/// them.
+pub fn start(levels: &str, clock: Clock) -> anyhow::Result<Loggers> {
     let targets: Targets = levels.parse().with_context(|| {
         format!("cannot read log levels {levels:?}: use a level (error, warn, info, debug, trace) or info,klamm::net=debug")
     })?;
     let lines = tracing_subscriber::fmt::layer().event_format(Lines { clock }).with_ansi(false);
-    tracing_subscriber::registry().with(targets).with(lines).try_init().context("start logging")
+    let (filter, handle) = reload::Layer::new(targets.clone());
+    tracing_subscriber::registry().with(filter).with(lines).try_init().context("start logging")?;
+    Ok(Loggers::new(targets, move |targets| {
+        // Fails only when the subscriber is gone, and then there is nothing to filter.
+        let _ = handle.reload(targets);
+    }))
 }
 
 /// The format of a line.
@@ -89,6 +97,7 @@ mod tests {
     use parking_lot::Mutex;
 
     use super::*;
+    use crate::telemetry::loggers::Level;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -120,6 +129,29 @@ mod tests {
     }
 
     #[test]
+    fn a_level_that_is_set_counts_for_the_next_line() {
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let targets: Targets = "info".parse().expect("a level");
+        let (filter, handle) = reload::Layer::new(targets.clone());
+        let loggers = Loggers::new(targets, move |targets| handle.reload(targets).expect("it is in use"));
+        let lines = tracing_subscriber::fmt::layer()
+            .event_format(Lines { clock: Clock::manual(Timestamp(0)) })
+            .with_ansi(false)
+            .with_writer(move || writer.clone());
+        let log = |word: &str| tracing::debug!(target: "klamm::net", "{word}");
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(filter).with(lines), || {
+            log("first");
+            loggers.set("klamm::net", Level::Debug);
+            log("second");
+            loggers.unset("klamm::net");
+            log("third");
+        });
+        let text = String::from_utf8(sink.0.lock().clone()).expect("text");
+        assert_eq!(text, "[1970-01-01 00:00:00,000] DEBUG second (klamm::net)\n");
+    }
+
+    #[test]
     fn dates_are_those_of_the_calendar() {
         for (days, expected) in [
             (0, (1970, 1, 1)),
@@ -137,7 +169,7 @@ mod tests {
 
     #[test]
     fn levels_that_are_none_are_refused_by_name() {
-        let error = start("info,klamm::net=loud", Clock::system()).expect_err("loud is no level");
+        let error = start("info,klamm::net=loud", Clock::system()).err().expect("loud is no level");
         assert!(error.to_string().contains("klamm::net=loud"));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod exposition;
 pub mod http;
+pub mod loggers;
 pub mod logging;
 pub mod metrics;
 pub mod process;
