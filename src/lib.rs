@@ -22,7 +22,7 @@
 //!    pure), `epochs.rs` (leader epochs, pure), `dirs.rs` (whose a directory is).
 //! 6. [`controller`]: the rules of the cluster, pure. `image.rs` (its state), `records.rs` (what changes it),
 //!    `command.rs` (what can be asked for), then a file for each kind of decision: `topics.rs`, `partitions.rs`,
-//!    `configs.rs`, `brokers.rs`, `features.rs`, `producer_ids.rs`.
+//!    `elections.rs`, `reassignments.rs`, `configs.rs`, `brokers.rs`, `features.rs`, `producer_ids.rs`.
 //! 7. [`raft`]: the controller's records as a replicated log. `quorum.rs` (all that other rooms see), `proposer.rs`
 //!    (decides and proposes), `log_store.rs` (makes durable), `state_machine.rs` (applies), `checkpoint.rs`
 //!    (snapshots).
@@ -52,6 +52,7 @@
 //! - KIP-110 zstd: `protocol/validate.rs`
 //! - KIP-113 DescribeLogDirs: `handlers/describe_log_dirs.rs`
 //! - KIP-133 DescribeConfigs and AlterConfigs: `handlers/describe_configs.rs`, `handlers/alter_configs.rs`
+//! - KIP-183 ElectLeaders: `handlers/elect_leaders.rs`, `controller/elections.rs`
 //! - KIP-195 CreatePartitions: `handlers/create_partitions.rs`, `controller/partitions.rs`
 //! - KIP-226 dynamic broker keys: `config/layers.rs`, `config/key.rs`, `config/describe.rs`, `controller/configs.rs`,
 //!   `handlers/describe_configs.rs`
@@ -65,6 +66,9 @@
 //! - KIP-412 levels of loggers: `telemetry/loggers.rs`, `handlers/logger_levels.rs`,
 //!   `handlers/incremental_alter_configs.rs`, `handlers/describe_configs.rs`
 //! - KIP-430 authorized operations: `handlers/metadata.rs`, `handlers/wire.rs`
+//! - KIP-455 reassignments: `handlers/alter_partition_reassignments.rs`, `handlers/list_partition_reassignments.rs`,
+//!   `controller/reassignments.rs`, `controller/partition_change.rs`
+//! - KIP-460 unclean elections that are asked for: `handlers/elect_leaders.rs`, `controller/elections.rs`
 //! - KIP-464 defaults of CreateTopics: `handlers/create_topics.rs`
 //! - KIP-467 errors of single records: `protocol/validate.rs`, `protocol/produce.rs`
 //! - KIP-482 tagged fields and compact lengths: `protocol/wire.rs`, `protocol/shapes.rs`, `protocol/shapes/walker.rs`
@@ -76,10 +80,12 @@
 //! - KIP-525 configs in the answer of CreateTopics: `handlers/create_topics.rs`
 //! - KIP-534 delete horizon of a batch: `protocol/batch.rs`, `protocol/records.rs`
 //! - KIP-569 documentation and types in DescribeConfigs: `config/describe.rs`, `handlers/describe_configs.rs`
-//! - KIP-584 features: `handlers/features.rs`, `handlers/api_versions.rs`, `controller/features.rs`
+//! - KIP-584 features: `handlers/features.rs`, `handlers/update_features.rs`, `handlers/api_versions.rs`,
+//!   `controller/features.rs`
 //! - KIP-595 raft, diverging epochs: `raft/mod.rs`, `handlers/describe_quorum.rs`, `handlers/fetch/look.rs`
 //! - KIP-630 snapshots: `raft/checkpoint.rs`
 //! - KIP-631 registration of brokers: `broker/registration.rs`, `controller/brokers.rs`
+//! - KIP-664 DescribeProducers: `handlers/describe_producers.rs`
 //! - KIP-700 DescribeCluster: `handlers/describe_cluster.rs`
 //! - KIP-730 blocks of producer ids: `handlers/producer_ids.rs`, `controller/producer_ids.rs`
 //! - KIP-734 offset of the largest timestamp: `handlers/list_offsets.rs`, `log/by_time.rs`
@@ -87,15 +93,19 @@
 //! - KIP-836 times in DescribeQuorum: `handlers/describe_quorum.rs`
 //! - KIP-853 directories and nodes in DescribeQuorum and Fetch: `handlers/describe_quorum.rs`, `protocol/fetch.rs`
 //! - KIP-858 ids of log directories: `log/dirs.rs`, `log/meta_properties.rs`, `controller/brokers.rs`
+//! - KIP-860 reassignments that keep the replication factor: `handlers/alter_partition_reassignments.rs`,
+//!   `controller/reassignments.rs`
 //! - KIP-890 bumped epochs behind a transaction's end: `log/producer_state.rs`
 //! - KIP-919 endpoint types: `handlers/describe_cluster.rs`
 //! - KIP-966 eligible leader replicas: `handlers/describe_topic_partitions.rs`, `handlers/features.rs`,
-//!   `broker/registration.rs`, `controller/image.rs`
+//!   `broker/registration.rs`, `controller/image.rs`, `controller/partition_change.rs`
+//! - KIP-1000 names of client-metrics subscriptions: `handlers/list_config_resources.rs`
 //! - KIP-1005 tiered offsets: `handlers/list_offsets.rs`
 //! - KIP-1023 tiered offsets: `handlers/list_offsets.rs`
-//! - KIP-1022 features whose minimum is 0: `handlers/api_versions.rs`
+//! - KIP-1022 features whose minimum is 0: `handlers/api_versions.rs`, `handlers/update_features.rs`
 //! - KIP-1073 DescribeCluster v2: `handlers/describe_cluster.rs`
 //! - KIP-1102 Metadata v13: `handlers/metadata.rs`
+//! - KIP-1142 ListConfigResources: `handlers/list_config_resources.rs`
 //! - KIP-1242 clients at the wrong address: `handlers/api_versions.rs`
 //!
 //! # KIPs known by name only

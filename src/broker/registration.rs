@@ -6,7 +6,7 @@ use crate::config::broker::BrokerConfig;
 use crate::config::dynamic::AlterOperation;
 use crate::config::resource::ConfigResource;
 use crate::controller::{
-    Answer, Command, ConfigAlteration, Endpoint, FeatureUpdate, RegisterBroker, SupportedFeature,
+    Answer, Command, ConfigAlteration, Endpoint, FeatureUpdate, RegisterBroker, SupportedFeature, UpgradeType,
 };
 use crate::env::host;
 use crate::handlers::features;
@@ -84,14 +84,13 @@ async fn begin_cluster(quorum: &Quorum) -> Result<(), ApiError> {
     let updates = features::SUPPORTED.iter().map(|feature| FeatureUpdate {
         name: feature.name.to_owned(),
         level: feature.max_version,
-        allow_downgrade: false,
+        upgrade_type: UpgradeType::Upgrade,
     });
     let update = Command::UpdateFeatures { updates: updates.collect(), validate_only: false };
     let (configured, updated) = tokio::try_join!(quorum.propose(configure), quorum.propose(update))?;
     match (configured, updated) {
-        (Answer::AlterConfigs(configured), Answer::UpdateFeatures(updated)) => {
-            let configured = configured.into_iter().map(|(_, result)| result);
-            configured.chain(updated.into_iter().map(|(_, result)| result)).collect()
+        (Answer::AlterConfigs(configured), Answer::UpdateFeatures) => {
+            configured.into_iter().try_for_each(|(_, result)| result)
         }
         answers => panic!("the controller answers other commands: {answers:?}"),
     }

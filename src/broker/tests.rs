@@ -1,5 +1,6 @@
 //! The broker over its socket: a raw client that says what it likes, against a broker of this process.
 
+mod admin;
 mod bad_input;
 mod client;
 mod durability;

@@ -1,10 +1,15 @@
-//! Registration of brokers (`ClusterControlManager.registerBroker`; KIP-631, log directories KIP-858). Pure.
+//! Registration of brokers (`ClusterControlManager.registerBroker`, `ReplicationControlManager.unregisterBroker`;
+//! KIP-631, log directories KIP-858). Pure.
 
 use std::collections::BTreeSet;
 
 use crate::controller::command::{Answer, Inputs, Outcome, RegisterBroker};
+use crate::controller::configs;
 use crate::controller::image::{ClusterImage, PartitionImage, TopicImage};
-use crate::controller::records::{MetadataRecord, PartitionChangeRecord, RegisterBrokerRecord};
+use crate::controller::partition_change::{Election, PartitionChange};
+use crate::controller::records::{
+    MetadataRecord, PartitionChangeRecord, RegisterBrokerRecord, UnregisterBrokerRecord,
+};
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::{BrokerId, Offset, PartitionIndex, Uuid};
 
@@ -83,21 +88,58 @@ fn check_features(image: &ClusterImage, command: &RegisterBroker) -> Result<(), 
 }
 
 /// A new incarnation that may lead at once. What it leads gets a new leader epoch, because the end of its log
-/// may be gone with its machine; what nobody leads gets it as leader, when it was in sync.
+/// may be gone with its machine; what nobody leads gets it as leader, when it was in sync or is eligible.
 fn elections(image: &ClusterImage, broker: BrokerId) -> impl Iterator<Item = MetadataRecord> {
     let changes = move |topic: &TopicImage, index: usize, partition: &PartitionImage| {
-        let elected = partition.leader == BrokerId::NONE && partition.isr.contains(&broker);
-        (partition.leader == broker || elected).then(|| {
-            let partition = PartitionIndex(index as i32);
-            let mut record = PartitionChangeRecord::new(topic.id, partition);
+        let index = PartitionIndex(index as i32);
+        if partition.leader == broker {
+            let mut record = PartitionChangeRecord::new(topic.id, index);
             record.leader = Some(broker);
-            MetadataRecord::PartitionChange(record)
-        })
+            return Some(MetadataRecord::PartitionChange(record));
+        }
+        let may_lead = |other: BrokerId| other == broker || image.is_active(other);
+        let is_leaderless = partition.leader == BrokerId::NONE;
+        is_leaderless
+            .then(|| PartitionChange::of(image, topic, index, partition, &may_lead).build())
+            .flatten()
     };
     image.topics.values().flat_map(move |topic| {
         let partitions = topic.partitions.iter().enumerate();
         partitions.filter_map(move |(index, partition)| changes(topic, index, partition))
     })
+}
+
+/// Forgets a broker, whether or not it runs: it leads nothing and is in sync with nothing until it registers again.
+pub(super) fn unregister(
+    image: &ClusterImage,
+    broker: BrokerId,
+    inputs: &Inputs<'_>,
+) -> Result<Outcome, ApiError> {
+    let Some(registered) = image.broker(broker) else {
+        let message = format!("Broker ID {broker} is not currently registered");
+        return Err(ApiError::new(ErrorCode::BrokerIdNotRegistered, message));
+    };
+    let may_lead = |other: BrokerId| other != broker && image.is_active(other);
+    let mut records = Vec::new();
+    for topic in image.topics.values() {
+        let config = configs::of_topic(topic, inputs.configs);
+        for (index, partition) in topic.partitions.iter().enumerate() {
+            if !partition.isr.contains(&broker) && partition.leader != broker {
+                continue;
+            }
+            let index = PartitionIndex(index as i32);
+            let mut change = PartitionChange::of(image, topic, index, partition, &may_lead);
+            change.isr.retain(|other| *other != broker);
+            change.min_insync_replicas = config.min_insync_replicas;
+            if config.unclean_leader_election_enable {
+                change.election = Election::Unclean;
+            }
+            records.extend(change.build());
+        }
+    }
+    let record = UnregisterBrokerRecord { broker_id: broker, broker_epoch: registered.epoch };
+    records.push(MetadataRecord::UnregisterBroker(record));
+    Ok(Outcome { records, answer: Answer::UnregisterBroker })
 }
 
 /// STALE_BROKER_EPOCH or BROKER_ID_NOT_REGISTERED unless `epoch` is the broker's (`checkBrokerEpoch`).

@@ -7,7 +7,7 @@ use crate::controller::image::ConfigMap;
 use crate::controller::placement::Randomness;
 use crate::controller::records::{Endpoint, MetadataRecord, SupportedFeature};
 use crate::protocol::errors::ApiError;
-use crate::protocol::ids::{BrokerId, Offset, ProducerId, TopicId, Uuid};
+use crate::protocol::ids::{BrokerId, Offset, PartitionIndex, ProducerId, TopicId, Uuid};
 
 /// A change that somebody asks for.
 #[derive(Clone, Debug)]
@@ -41,6 +41,18 @@ pub enum Command {
     UpdateFeatures {
         updates: Vec<FeatureUpdate>,
         validate_only: bool,
+    },
+    /// `None` is every partition there is.
+    ElectLeaders {
+        election: ElectionType,
+        partitions: Option<Vec<(String, Vec<PartitionIndex>)>>,
+    },
+    AlterPartitionReassignments {
+        topics: Vec<(String, Vec<PartitionReassignment>)>,
+        allow_replication_factor_change: bool,
+    },
+    UnregisterBroker {
+        broker_id: BrokerId,
     },
 }
 
@@ -110,8 +122,33 @@ pub struct ConfigReplacement {
 pub struct FeatureUpdate {
     pub name: String,
     pub level: i16,
-    /// May the level go down?
-    pub allow_downgrade: bool,
+    pub upgrade_type: UpgradeType,
+}
+
+/// Which way a feature's level may go (`FeatureUpdate.UpgradeType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpgradeType {
+    /// A number that no release knows.
+    Unknown,
+    Upgrade,
+    SafeDowngrade,
+    UnsafeDowngrade,
+}
+
+/// Whom an election may choose (`ElectionType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElectionType {
+    /// The first replica.
+    Preferred,
+    /// Anybody, where nobody leads.
+    Unclean,
+}
+
+#[derive(Clone, Debug)]
+pub struct PartitionReassignment {
+    pub partition: PartitionIndex,
+    /// `None` cancels the reassignment that is under way.
+    pub replicas: Option<Vec<BrokerId>>,
 }
 
 /// What the client gets; per item in the order of the command.
@@ -129,11 +166,21 @@ pub enum Answer {
         first: ProducerId,
         count: i32,
     },
-    UpdateFeatures(Vec<(String, Result<(), ApiError>)>),
+    /// All of them; a refusal is one of the whole command.
+    UpdateFeatures,
+    ElectLeaders(ElectionResults),
+    AlterPartitionReassignments(ReassignmentResults),
+    UnregisterBroker,
 }
 
 /// A result for each resource.
 pub type ConfigResults = Vec<(ConfigResource, Result<(), ApiError>)>;
+
+/// By topic, a result for each partition.
+pub type ElectionResults = Vec<(String, Vec<(PartitionIndex, Result<(), ApiError>)>)>;
+
+/// By topic, a result for each partition.
+pub type ReassignmentResults = Vec<(String, Vec<(PartitionIndex, Result<(), ApiError>)>)>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreatedTopic {

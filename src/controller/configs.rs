@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use crate::config::dynamic;
 use crate::config::layers::InForce;
 use crate::config::resource::{ConfigResource, ResourceKind};
+use crate::config::topic::TopicConfig;
 use crate::controller::command::{
     Answer, ConfigAlteration, ConfigReplacement, ConfigResults, Inputs, Outcome,
 };
-use crate::controller::image::{ClusterImage, ConfigMap};
+use crate::controller::image::{ClusterImage, ConfigMap, TopicImage};
 use crate::controller::records::{ConfigRecord, MetadataRecord};
 use crate::controller::topic_names;
 use crate::protocol::errors::{ApiError, ErrorCode};
@@ -85,6 +86,13 @@ pub(super) fn for_new_topic(
     dynamic::check(&resource, &values, in_force)?;
     let records = values.iter().map(|(key, value)| record(&resource, key, Some(value.clone()))).collect();
     Ok((values, records))
+}
+
+/// What a topic runs with. A broker default that was changed later may contradict its own values; then the defaults
+/// alone count, as they do for its log.
+pub(super) fn of_topic(topic: &TopicImage, in_force: &InForce) -> TopicConfig {
+    let defaults = &in_force.config().topic_defaults;
+    TopicConfig::resolve(&topic.overrides, defaults).unwrap_or_else(|_| defaults.clone())
 }
 
 fn current(image: &ClusterImage, resource: &ConfigResource) -> ConfigMap {

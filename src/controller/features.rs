@@ -1,56 +1,100 @@
 //! Finalized feature levels (`FeatureControlManager`, KIP-584). Pure.
 
-use crate::controller::command::{Answer, FeatureUpdate, Outcome};
+use crate::controller::command::{Answer, FeatureUpdate, Inputs, Outcome, UpgradeType};
 use crate::controller::image::ClusterImage;
 use crate::controller::records::{FeatureLevelRecord, MetadataRecord};
 use crate::protocol::errors::{ApiError, ErrorCode};
+use crate::protocol::ids::BrokerId;
 
+const METADATA_VERSION: &str = "metadata.version";
+
+/// UpdateFeatures: all of the updates, or none and the first refusal by feature name.
 pub(super) fn update(
     image: &ClusterImage,
     updates: &[FeatureUpdate],
     validate_only: bool,
+    inputs: &Inputs<'_>,
 ) -> Result<Outcome, ApiError> {
+    let me = inputs.configs.config().node_id;
+    let mut by_name: Vec<&FeatureUpdate> = updates.iter().collect();
+    by_name.sort_by(|one, other| one.name.cmp(&other.name));
     let mut records = Vec::new();
-    let mut results = Vec::with_capacity(updates.len());
-    for update in updates {
-        let result = check(image, update);
-        if result.is_ok() && image.features.get(&update.name).copied().unwrap_or(0) != update.level {
+    for update in by_name {
+        check(image, update, me).map_err(|reason| {
+            let message = format!(
+                "The update failed for all features since the following feature had an error: {reason}"
+            );
+            ApiError::new(ErrorCode::InvalidUpdateVersion, message)
+        })?;
+        if update.level != level(image, &update.name) {
             let record = FeatureLevelRecord { name: update.name.clone(), level: update.level };
             records.push(MetadataRecord::FeatureLevel(record));
         }
-        results.push((update.name.clone(), result));
     }
-    // KIP-584: a request that cannot be applied as a whole is not applied at all.
-    if validate_only || results.iter().any(|(_, result)| result.is_err()) {
+    if validate_only {
         records.clear();
     }
-    Ok(Outcome { records, answer: Answer::UpdateFeatures(results) })
+    Ok(Outcome { records, answer: Answer::UpdateFeatures })
 }
 
-fn check(image: &ClusterImage, update: &FeatureUpdate) -> Result<(), ApiError> {
+/// The level that is finalized; 0 is none.
+fn level(image: &ClusterImage, feature: &str) -> i16 {
+    image.features.get(feature).copied().unwrap_or(0)
+}
+
+/// Why a level cannot be had, as a sentence.
+fn check(image: &ClusterImage, update: &FeatureUpdate, me: BrokerId) -> Result<(), String> {
     let refuse = |reason: String| {
-        let message =
-            format!("Invalid update version {} for feature {}. {reason}", update.level, update.name);
-        Err(ApiError::new(ErrorCode::InvalidUpdateVersion, message))
+        Err(format!("Invalid update version {} for feature {}. {reason}", update.level, update.name))
     };
+    if update.upgrade_type == UpgradeType::Unknown {
+        return refuse("The controller does not support the given upgrade type.".to_owned());
+    }
     if update.level < 0 {
         return refuse("A feature version cannot be less than 0.".to_owned());
     }
-    for broker in image.brokers.values() {
-        let supported = broker.features.iter().find(|feature| feature.name == update.name);
-        let (min_level, max_level) =
-            supported.map_or((0, 0), |feature| (feature.min_level, feature.max_level));
-        if update.level != 0 && (update.level < min_level || update.level > max_level) {
-            return refuse(format!("Broker {} only supports versions {min_level}-{max_level}", broker.id));
-        }
+    if let Some(reason) = unsupported(image, update, me) {
+        return refuse(reason);
     }
-    let current = image.features.get(&update.name).copied().unwrap_or(0);
-    if update.level < current && !update.allow_downgrade {
+    let current = level(image, &update.name);
+    let is_upgrade = update.upgrade_type == UpgradeType::Upgrade;
+    if update.level < current && is_upgrade {
         return refuse(
-            "Can't downgrade the version of this feature without setting the upgrade type to either \
-                       safe or unsafe downgrade."
+            "Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe \
+             downgrade."
                 .to_owned(),
         );
     }
+    if update.level > current && !is_upgrade {
+        return refuse("Can't downgrade to a newer version.".to_owned());
+    }
+    // The records of this level are those that are written; no release before could read them.
+    if update.name == METADATA_VERSION && update.level < current {
+        let reason = match update.upgrade_type {
+            UpgradeType::UnsafeDowngrade => "Unsafe metadata downgrade is not supported in this version.",
+            UpgradeType::Unknown | UpgradeType::Upgrade | UpgradeType::SafeDowngrade => {
+                "Refusing to perform the requested downgrade because it might delete metadata information."
+            }
+        };
+        let level = update.level;
+        return Err(format!("Unsupported metadata.version downgrade from {current} to {level}. {reason}"));
+    }
     Ok(())
+}
+
+/// Who cannot run the level. This node is broker and controller in one, and asked as a controller first.
+fn unsupported(image: &ClusterImage, update: &FeatureUpdate, me: BrokerId) -> Option<String> {
+    let nodes = image.broker(me).map(|broker| (format!("Local controller {me}"), broker));
+    let brokers = image.brokers.values().map(|broker| (format!("Broker {}", broker.id), broker));
+    nodes.into_iter().chain(brokers).find_map(|(node, broker)| {
+        let supported = broker.features.iter().find(|feature| feature.name == update.name);
+        let (least, most) = supported.map_or((0, 0), |feature| (feature.min_level, feature.max_level));
+        if (least..=most).contains(&update.level) {
+            return None;
+        }
+        Some(match most {
+            0 => format!("{node} does not support this feature."),
+            _ => format!("{node} only supports versions {least}-{most}"),
+        })
+    })
 }

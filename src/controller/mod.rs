@@ -10,11 +10,14 @@ mod brokers;
 mod codec;
 mod command;
 mod configs;
+mod elections;
 mod features;
 mod image;
+mod partition_change;
 mod partitions;
 mod placement;
 mod producer_ids;
+mod reassignments;
 mod records;
 mod snapshot;
 pub mod topic_names;
@@ -23,7 +26,8 @@ mod topics;
 pub use codec::{Malformed, Reader, Write};
 pub use command::{
     Answer, Command, ConfigAlteration, ConfigReplacement, ConfigResults, CreatePartitions, CreateTopic,
-    CreatedTopic, FeatureUpdate, Inputs, Outcome, Partitioning, RegisterBroker, TopicReference,
+    CreatedTopic, ElectionResults, ElectionType, FeatureUpdate, Inputs, Outcome, PartitionReassignment,
+    Partitioning, ReassignmentResults, RegisterBroker, TopicReference, UpgradeType,
 };
 pub use image::{BrokerImage, ClusterImage, ConfigMap, PartitionImage, TopicImage};
 pub use placement::Randomness;
@@ -59,8 +63,15 @@ pub fn decide(image: &ClusterImage, command: &Command, inputs: &mut Inputs<'_>) 
             producer_ids::allocate(image, *broker_id, *broker_epoch)
         }
         Command::UpdateFeatures { updates, validate_only } => {
-            features::update(image, updates, *validate_only)
+            features::update(image, updates, *validate_only, inputs)
         }
+        Command::ElectLeaders { election, partitions } => {
+            Ok(elections::elect(image, *election, partitions.as_deref(), inputs))
+        }
+        Command::AlterPartitionReassignments { topics, allow_replication_factor_change } => {
+            Ok(reassignments::alter(image, topics, *allow_replication_factor_change, inputs))
+        }
+        Command::UnregisterBroker { broker_id } => brokers::unregister(image, *broker_id, inputs),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Stories: commands decided on an image, their records replayed, the image looked at.
 
+mod leadership;
+
 use super::*;
 use crate::config::broker::BrokerConfig;
 use crate::config::dynamic::AlterOperation;
@@ -465,17 +467,16 @@ fn a_feature_goes_up_within_what_brokers_support_and_down_only_when_allowed() {
     let Command::RegisterBroker(mut broker) = registration(1) else { unreachable!() };
     broker.features = vec![SupportedFeature { name: "group.version".to_owned(), min_level: 0, max_level: 1 }];
     cluster.run(Command::RegisterBroker(broker)).unwrap();
-    let mut update = |level, allow_downgrade| {
-        let updates = vec![FeatureUpdate { name: "group.version".to_owned(), level, allow_downgrade }];
-        match cluster.run(Command::UpdateFeatures { updates, validate_only: false }).unwrap() {
-            Answer::UpdateFeatures(mut results) => results.remove(0).1,
-            other => panic!("{other:?}"),
-        }
+    let mut update = |level, upgrade_type| {
+        let updates = vec![FeatureUpdate { name: "group.version".to_owned(), level, upgrade_type }];
+        cluster.run(Command::UpdateFeatures { updates, validate_only: false })
     };
-    assert_eq!(refusal(update(2, false)).0, ErrorCode::InvalidUpdateVersion);
-    assert_eq!(update(1, false), Ok(()));
-    assert_eq!(refusal(update(0, false)).0, ErrorCode::InvalidUpdateVersion);
-    assert_eq!(update(0, true), Ok(()));
+    assert_eq!(refusal(update(2, UpgradeType::Upgrade)).0, ErrorCode::InvalidUpdateVersion);
+    assert_eq!(update(1, UpgradeType::Upgrade), Ok(Answer::UpdateFeatures));
+    assert_eq!(refusal(update(0, UpgradeType::Upgrade)).0, ErrorCode::InvalidUpdateVersion);
+    assert_eq!(refusal(update(0, UpgradeType::Unknown)).0, ErrorCode::InvalidUpdateVersion);
+    assert_eq!(update(0, UpgradeType::SafeDowngrade), Ok(Answer::UpdateFeatures));
+    assert_eq!(refusal(update(1, UpgradeType::UnsafeDowngrade)).0, ErrorCode::InvalidUpdateVersion);
     assert!(cluster.image.features.is_empty());
 }
 

@@ -3,11 +3,13 @@
 //! Produce and Fetch have codecs of their own and count while they answer.
 
 use kafka_protocol::messages::{
-    AlterConfigsResponse, ApiVersionsResponse, CreatePartitionsResponse, CreateTopicsResponse,
-    DeleteRecordsResponse, DeleteTopicsResponse, DescribeClusterResponse, DescribeConfigsResponse,
-    DescribeLogDirsResponse, DescribeQuorumResponse, DescribeTopicPartitionsResponse,
-    IncrementalAlterConfigsResponse, InitProducerIdResponse, ListOffsetsResponse, MetadataResponse,
-    OffsetForLeaderEpochResponse,
+    AlterConfigsResponse, AlterPartitionReassignmentsResponse, ApiVersionsResponse, CreatePartitionsResponse,
+    CreateTopicsResponse, DeleteRecordsResponse, DeleteTopicsResponse, DescribeClusterResponse,
+    DescribeConfigsResponse, DescribeLogDirsResponse, DescribeProducersResponse, DescribeQuorumResponse,
+    DescribeTopicPartitionsResponse, ElectLeadersResponse, IncrementalAlterConfigsResponse,
+    InitProducerIdResponse, ListConfigResourcesResponse, ListOffsetsResponse,
+    ListPartitionReassignmentsResponse, MetadataResponse, OffsetForLeaderEpochResponse,
+    UnregisterBrokerResponse, UpdateFeaturesResponse,
 };
 
 /// An answer that says of each of its parts whether it worked.
@@ -32,6 +34,9 @@ macro_rules! error_codes {
 
 error_codes! {
     AlterConfigsResponse: [responses: |resource| [resource.error_code]];
+    AlterPartitionReassignmentsResponse: error_code [responses: |topic| {
+        topic.partitions.iter().map(|partition| partition.error_code)
+    }];
     ApiVersionsResponse: error_code;
     CreatePartitionsResponse: [results: |topic| [topic.error_code]];
     CreateTopicsResponse: [topics: |topic| [topic.error_code]];
@@ -40,19 +45,27 @@ error_codes! {
     DescribeClusterResponse: error_code;
     DescribeConfigsResponse: [results: |resource| [resource.error_code]];
     DescribeLogDirsResponse: error_code [results: |directory| [directory.error_code]];
+    DescribeProducersResponse: [topics: |topic| topic.partitions.iter().map(|partition| partition.error_code)];
     DescribeQuorumResponse: error_code [topics: |topic| {
         topic.partitions.iter().map(|partition| partition.error_code)
     }];
     DescribeTopicPartitionsResponse: [topics: |topic| {
         topic.partitions.iter().map(|partition| partition.error_code).chain([topic.error_code])
     }];
+    ElectLeadersResponse: error_code [replica_election_results: |topic| {
+        topic.partition_result.iter().map(|partition| partition.error_code)
+    }];
     IncrementalAlterConfigsResponse: [responses: |resource| [resource.error_code]];
     InitProducerIdResponse: error_code;
+    ListConfigResourcesResponse: error_code;
     ListOffsetsResponse: [topics: |topic| topic.partitions.iter().map(|partition| partition.error_code)];
+    ListPartitionReassignmentsResponse: error_code;
     MetadataResponse: error_code [topics: |topic| {
         topic.partitions.iter().map(|partition| partition.error_code).chain([topic.error_code])
     }];
     OffsetForLeaderEpochResponse: [topics: |topic| {
         topic.partitions.iter().map(|partition| partition.error_code)
     }];
+    UnregisterBrokerResponse: error_code;
+    UpdateFeaturesResponse: error_code;
 }

@@ -9,6 +9,7 @@
 //! `KafkaApis`, `ControllerApis`.
 
 mod alter_configs;
+mod alter_partition_reassignments;
 mod api_versions;
 mod config_changes;
 pub mod configs;
@@ -20,14 +21,18 @@ mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_log_dirs;
+mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod elect_leaders;
 mod error_codes;
 pub mod features;
 pub mod fetch;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod list_config_resources;
 mod list_offsets;
+mod list_partition_reassignments;
 mod logger_levels;
 mod metadata;
 mod offset_for_leader_epoch;
@@ -36,6 +41,8 @@ pub mod producer_ids;
 pub mod reply;
 pub mod services;
 pub mod table;
+mod unregister_broker;
+mod update_features;
 mod wire;
 
 use std::cell::RefCell;

@@ -109,9 +109,16 @@ api_table! {
         33 alter_configs AlterConfigsRequest "AlterConfigs" 0..=2;
         35 describe_log_dirs DescribeLogDirsRequest "DescribeLogDirs" 1..=5;
         37 create_partitions CreatePartitionsRequest "CreatePartitions" 0..=3;
+        43 elect_leaders ElectLeadersRequest "ElectLeaders" 0..=2;
         44 incremental_alter_configs IncrementalAlterConfigsRequest "IncrementalAlterConfigs" 0..=1;
+        45 alter_partition_reassignments AlterPartitionReassignmentsRequest "AlterPartitionReassignments" 0..=1;
+        46 list_partition_reassignments ListPartitionReassignmentsRequest "ListPartitionReassignments" 0..=0;
         55 describe_quorum DescribeQuorumRequest "DescribeQuorum" 0..=2;
+        57 update_features UpdateFeaturesRequest "UpdateFeatures" 0..=2;
         60 describe_cluster DescribeClusterRequest "DescribeCluster" 0..=2;
+        61 describe_producers DescribeProducersRequest "DescribeProducers" 0..=0;
+        64 unregister_broker UnregisterBrokerRequest "UnregisterBroker" 0..=0;
+        74 list_config_resources ListConfigResourcesRequest "ListConfigResources" 0..=1;
         75 describe_topic_partitions DescribeTopicPartitionsRequest "DescribeTopicPartitions" 0..=0;
     }
 }

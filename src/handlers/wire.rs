@@ -3,7 +3,7 @@
 use kafka_protocol::protocol::StrBytes;
 
 use crate::controller::{BrokerImage, Endpoint};
-use crate::protocol::ids::BrokerId;
+use crate::protocol::ids::{BrokerId, ProducerId};
 
 /// Authorized operations of a client that did not ask for them (KIP-430).
 pub const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
@@ -39,6 +39,11 @@ pub fn text(text: &str) -> StrBytes {
 /// A broker's id as the codec crate holds it.
 pub fn broker_id(broker: BrokerId) -> kafka_protocol::messages::BrokerId {
     kafka_protocol::messages::BrokerId(broker.0)
+}
+
+/// A producer's id as the codec crate holds it.
+pub fn producer_id(producer: ProducerId) -> kafka_protocol::messages::ProducerId {
+    kafka_protocol::messages::ProducerId(producer.0)
 }
 
 /// As [`broker_id`], for a list such as an ISR.

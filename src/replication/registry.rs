@@ -165,6 +165,10 @@ impl Registry {
     ///
     /// Errors: UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR.
     pub fn leader(&self, topic: &TopicImage, index: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
+        // A broker that was unregistered while it runs leads nothing any more.
+        if topic.partition(index).is_some_and(|partition| partition.leader != self.options.me) {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
         let known = self.held.read().get(&(topic.id, index)).cloned();
         match known {
             Some(Held::Leading(replica)) if replica.is_closed() => Err(ErrorCode::KafkaStorageError),

@@ -22,6 +22,7 @@ pub use crate::log::by_time::FoundByTime;
 use crate::log::by_time::TimeLimits;
 use crate::log::log::{FlushTicket, Log};
 use crate::log::producer_state::Origin;
+pub use crate::log::producer_state::ProducerEntry;
 use crate::log::read::{LogView, ReadError, ReadLimits};
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::fetch::{EpochAndOffset, IsolationLevel};
@@ -392,6 +393,11 @@ impl Replica {
         let mut appender = self.appender.lock();
         let high_watermark = appender.leadership.high_watermark();
         appender.log.as_mut().map(|log| work(log, high_watermark))
+    }
+
+    /// The producers it remembers. `None` when the partition is closed.
+    pub fn producers(&self) -> Option<Vec<ProducerEntry>> {
+        self.with_log(|log, _| log.producers().entries().cloned().collect())
     }
 
     /// What `ticket` names is on disk; lets the high watermark follow where a flush held it back.
