@@ -16,10 +16,12 @@
 //!    `produce.rs` and `fetch.rs` (the hot codecs), `ids.rs` and `errors.rs` (Kafka's nouns and codes).
 //! 4. [`replication`]: the partitions of this broker. `partition.rs` (high watermark, pure), `replica.rs` (one
 //!    partition), `registry.rs` (all of them, following the metadata), `subscription.rs` (who waits), `chores.rs`
-//!    (what runs by itself), `flusher.rs` (fsyncs that requests share), `loading.rs` (start and clean stop).
+//!    (what runs by itself), `cleaner.rs` (when logs are compacted), `flusher.rs` (fsyncs that requests share),
+//!    `loading.rs` (start and clean stop).
 //! 5. [`log`]: one partition on disk in Kafka's format. `log.rs` (the writer), `read.rs` (what readers see),
 //!    `segment.rs` (files and their indexes), `recovery.rs` (what a crash left), `producer_state.rs` (idempotence,
-//!    pure), `epochs.rs` (leader epochs, pure), `dirs.rs` (whose a directory is).
+//!    pure), `epochs.rs` (leader epochs, pure), `dirs.rs` (whose a directory is), `compaction/` (the latest record of
+//!    each key).
 //! 6. [`controller`]: the rules of the cluster, pure. `image.rs` (its state), `records.rs` (what changes it),
 //!    `command.rs` (what can be asked for), then a file for each kind of decision: `topics.rs`, `partitions.rs`,
 //!    `elections.rs`, `reassignments.rs`, `configs.rs`, `brokers.rs`, `features.rs`, `producer_ids.rs`.
@@ -40,8 +42,9 @@
 //! # KIP index
 //!
 //! - KIP-4 topic administration: `handlers/create_topics.rs`, `handlers/metadata.rs`, `controller/topics.rs`
-//! - KIP-32 timestamps of records: `protocol/batch.rs`
+//! - KIP-32 timestamps of records: `protocol/batch.rs`, `log/compaction/retain.rs`
 //! - KIP-35 ApiVersions: `handlers/api_versions.rs`
+//! - KIP-58 least lag before compaction: `log/compaction/dirt.rs`
 //! - KIP-74 byte limits of a fetch: `handlers/fetch/mod.rs`, `log/read.rs`
 //! - KIP-79 offsets by time: `handlers/list_offsets.rs`, `replication/replica.rs`
 //! - KIP-98 idempotent producers, batch format 2, isolation: `log/producer_state.rs`, `log/append.rs`,
@@ -61,6 +64,7 @@
 //!   `handlers/offset_for_leader_epoch.rs`, `replication/replica.rs`, `log/epochs.rs`
 //! - KIP-339 IncrementalAlterConfigs: `handlers/incremental_alter_configs.rs`, `config/dynamic.rs`,
 //!   `controller/configs.rs`
+//! - KIP-354 greatest lag before compaction: `log/compaction/dirt.rs`, `config/topic.rs`
 //! - KIP-360 producer id and epoch in InitProducerId: `handlers/init_producer_id.rs`
 //! - KIP-390 compression levels: `protocol/compression.rs`
 //! - KIP-412 levels of loggers: `telemetry/loggers.rs`, `handlers/logger_levels.rs`,
@@ -78,7 +82,7 @@
 //! - KIP-516 topic ids: `handlers/metadata.rs`, `handlers/fetch/mod.rs`, `handlers/create_topics.rs`,
 //!   `handlers/delete_topics.rs`, `protocol/produce.rs`, `controller/topics.rs`
 //! - KIP-525 configs in the answer of CreateTopics: `handlers/create_topics.rs`
-//! - KIP-534 delete horizon of a batch: `protocol/batch.rs`, `protocol/records.rs`
+//! - KIP-534 delete horizon of a batch: `protocol/batch.rs`, `protocol/records.rs`, `log/compaction/retain.rs`
 //! - KIP-569 documentation and types in DescribeConfigs: `config/describe.rs`, `handlers/describe_configs.rs`
 //! - KIP-584 features: `handlers/features.rs`, `handlers/update_features.rs`, `handlers/api_versions.rs`,
 //!   `controller/features.rs`

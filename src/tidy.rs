@@ -32,10 +32,15 @@ const PURE: &[&str] = &[
     "config/",
     "controller/",
     "security/",
+    "log/compaction/groups.rs",
+    "log/compaction/offset_map.rs",
+    "log/compaction/retain.rs",
+    "log/compaction/transactions.rs",
     "log/producer_state.rs",
     "log/producer_snapshot.rs",
     "log/epochs.rs",
     "replication/partition.rs",
+    "replication/throttle.rs",
     "handlers/fetch/session.rs",
 ];
 

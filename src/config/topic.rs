@@ -230,6 +230,15 @@ impl TopicConfig {
         }
     }
 
+    /// Age at which a segment is rolled. A compacted log rolls in time for `max.compaction.lag.ms`, because its active
+    /// segment is never cleaned (KIP-354, `LogConfig.maxSegmentMs`).
+    pub fn most_segment_ms(&self) -> i64 {
+        match self.cleanup_compact && self.max_compaction_lag_ms > 0 {
+            true => self.max_compaction_lag_ms.min(self.segment_ms),
+            false => self.segment_ms,
+        }
+    }
+
     /// Rules between keys (`LogConfig.validateValues`).
     pub(crate) fn check_relations(&self) -> Result<(), ConfigError> {
         let (least, most) = (self.min_compaction_lag_ms, self.max_compaction_lag_ms);

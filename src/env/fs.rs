@@ -102,6 +102,12 @@ impl File {
         self.file.set_len(size_bytes)
     }
 
+    /// Sets when the file was last written.
+    pub fn set_modified(&self, at: Timestamp) -> io::Result<()> {
+        let since_epoch = std::time::Duration::from_millis(u64::try_from(at.0).unwrap_or(0));
+        self.file.set_modified(UNIX_EPOCH + since_epoch)
+    }
+
     pub fn size_bytes(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }

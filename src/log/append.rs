@@ -223,7 +223,7 @@ impl Log {
                 || indexes.times.entry_count() + 1 >= index_bytes / time_index::ENTRY_SIZE
         })?;
         Ok(active.size_bytes + room.size as u64 > u64::from(self.config.segment_bytes)
-            || (active.size_bytes > 0 && waited_ms > self.config.segment_ms - jitter_ms)
+            || (active.size_bytes > 0 && waited_ms > self.config.most_segment_ms() - jitter_ms)
             || (active.size_bytes > 0 && are_indexes_full)
             || room.next_offset - base_offset > i64::from(i32::MAX))
     }

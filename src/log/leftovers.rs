@@ -18,8 +18,10 @@ use crate::log::segment::{
 };
 use crate::protocol::ids::Offset;
 
-const SWAP_SUFFIX: &str = ".swap";
-const CLEANED_SUFFIX: &str = ".cleaned";
+/// A cleaned segment whose files have not all got their names.
+pub(super) const SWAP_SUFFIX: &str = ".swap";
+/// A segment that is being cleaned.
+pub(super) const CLEANED_SUFFIX: &str = ".cleaned";
 
 /// What counts in a log's directory.
 #[derive(Debug, Default)]
@@ -35,30 +37,34 @@ pub(super) fn tidy_up(directory: &Path) -> anyhow::Result<Found> {
     if !fs::exists(directory) {
         return Ok(Found::default());
     }
-    let mut names = file_names(directory)?;
+    let names = file_names(directory)?;
     let has_unfinished = names.iter().any(|name| name.ends_with(CLEANED_SUFFIX));
-    let mut has_changed = false;
-    for name in &names {
-        let is_swap = name.ends_with(SWAP_SUFFIX);
-        // Swap files get their names when the last `.cleaned` is gone: before that the old segments still count.
-        let must_go = [".deleted", CLEANED_SUFFIX, ".tmp"].iter().any(|suffix| name.ends_with(suffix))
-            || (is_swap && has_unfinished);
-        if must_go {
-            info!(directory = %directory.display(), name, "removing a leftover file");
-            remove(directory, name)?;
-            has_changed = true;
-        } else if let Some(log_name) = name.strip_suffix(SWAP_SUFFIX)
-            && let Some(base_offset) = parse_file_name(log_name, LOG_SUFFIX)
-        {
-            complete_swap(directory, base_offset)?;
-            has_changed = true;
+    // Swap files get their names when the last `.cleaned` is gone: before that the old segments still count.
+    let must_go = |name: &String| {
+        [".deleted", CLEANED_SUFFIX, ".tmp"].iter().any(|suffix| name.ends_with(suffix))
+            || (name.ends_with(SWAP_SUFFIX) && has_unfinished)
+    };
+    let (mut leftovers, kept): (Vec<String>, Vec<String>) = names.into_iter().partition(must_go);
+    let swaps: Vec<&String> = kept.iter().filter(|name| name.ends_with(SWAP_SUFFIX)).collect();
+    if leftovers.is_empty() && swaps.is_empty() {
+        return collect(directory, &kept);
+    }
+    // Swap files go while a `.cleaned` still tells that they do not count.
+    leftovers.sort_by_key(|name| !name.ends_with(SWAP_SUFFIX));
+    for name in &leftovers {
+        info!(directory = %directory.display(), name, "removing a leftover file");
+        remove(directory, name)?;
+    }
+    for base_offset in swaps.iter().filter_map(|name| parse_file_name(name, ".log.swap")) {
+        complete_swap(directory, base_offset)?;
+    }
+    for suffix in [".index.swap", ".timeindex.swap", ".txnindex.swap"] {
+        for base_offset in swaps.iter().filter_map(|name| parse_file_name(name, suffix)) {
+            complete_indexes(directory, base_offset)?;
         }
     }
-    if has_changed {
-        fs::sync_directory(directory).context("sync directory")?;
-        names = file_names(directory)?;
-    }
-    collect(directory, &names)
+    fs::sync_directory(directory).context("sync directory")?;
+    collect(directory, &file_names(directory)?)
 }
 
 fn collect(directory: &Path, names: &[String]) -> anyhow::Result<Found> {
@@ -101,12 +107,33 @@ fn complete_swap(directory: &Path, base_offset: Offset) -> anyhow::Result<()> {
             }
         }
     }
-    for suffix in [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, LOG_SUFFIX] {
-        let from = directory.join(file_name(base_offset, &format!("{suffix}{SWAP_SUFFIX}")));
-        if fs::exists(&from) {
-            let to = directory.join(file_name(base_offset, suffix));
-            fs::rename(&from, &to).with_context(|| format!("rename {}", from.display()))?;
+    // The log first, as a swap that is not interrupted does it: from then on its indexes are the right ones.
+    rename_swapped(directory, base_offset, LOG_SUFFIX)?;
+    complete_indexes(directory, base_offset)
+}
+
+/// Gives the indexes of a swapped segment their names; its log has its own.
+fn complete_indexes(directory: &Path, base_offset: Offset) -> anyhow::Result<()> {
+    let index = directory.join(file_name(base_offset, OFFSET_INDEX_SUFFIX));
+    let swapped = directory.join(file_name(base_offset, ".index.swap"));
+    let is_discarded = fs::exists(&index) && fs::exists(&swapped);
+    // The offset index is renamed first and discarded last.
+    for suffix in [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX] {
+        if !is_discarded {
+            rename_swapped(directory, base_offset, suffix)?;
         }
+    }
+    for suffix in [TXN_INDEX_SUFFIX, TIME_INDEX_SUFFIX, OFFSET_INDEX_SUFFIX] {
+        remove(directory, &file_name(base_offset, &format!("{suffix}{SWAP_SUFFIX}")))?;
+    }
+    Ok(())
+}
+
+fn rename_swapped(directory: &Path, base_offset: Offset, suffix: &str) -> anyhow::Result<()> {
+    let from = directory.join(file_name(base_offset, &format!("{suffix}{SWAP_SUFFIX}")));
+    if fs::exists(&from) {
+        let to = directory.join(file_name(base_offset, suffix));
+        fs::rename(&from, &to).with_context(|| format!("rename {}", from.display()))?;
     }
     Ok(())
 }

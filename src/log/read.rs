@@ -48,7 +48,7 @@ pub struct LogView {
     /// `i64::MAX` without any.
     first_unstable_offset: AtomicI64,
     sealed_size_bytes: AtomicU64,
-    /// Truncations so far: a reader that met one in its way looks again.
+    /// Truncations and swaps so far: a reader that met one in its way looks again.
     truncation_count: AtomicU64,
     is_deleted: AtomicBool,
 }
@@ -136,7 +136,7 @@ impl LogView {
         self.until_no_truncation(|| self.try_read(from, limits))
     }
 
-    /// A truncation may pull the file from under a walk; then the walk begins again.
+    /// A truncation or a compaction may pull the file from under a walk; then the walk begins again.
     pub(super) fn until_no_truncation<T>(
         &self,
         attempt: impl Fn() -> Result<T, TryError>,
@@ -172,18 +172,10 @@ impl LogView {
         from: Offset,
         up_to: Offset,
     ) -> Result<Vec<AbortedTransaction>, ReadError> {
-        let segments = self.segments.load();
-        let mut aborted = Vec::new();
-        for segment in &segments[segment_index_of(&segments, from)..] {
-            let (found, is_complete) = segment
-                .with_indexes(|indexes| txn_index::overlapping(&indexes.aborted, from, up_to))
-                .map_err(|error| self.read_error(error.into()))?;
-            aborted.extend(found);
-            if is_complete {
-                break;
-            }
-        }
-        Ok(aborted)
+        self.until_no_truncation(|| {
+            let segments = self.segments.load();
+            Ok(aborted_in(&segments[segment_index_of(&segments, from)..], from, up_to)?)
+        })
     }
 
     fn try_read(&self, from: Offset, limits: ReadLimits) -> Result<Option<FileRegion>, TryError> {
@@ -323,6 +315,13 @@ impl LogView {
         self.log_end_offset.store(end_offset.0, Ordering::Release);
     }
 
+    /// Sealed segments gave way to compacted ones, whose files have their names already. Files of those that went are removed
+    /// later, so a reader who misses one finds that the count has changed.
+    pub(super) fn publish_swap(&self, segments: Segments, end_offset: Offset) {
+        self.publish_segments(segments, end_offset);
+        self.truncation_count.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Records are about to be cut from the tail: hides them first.
     pub(super) fn publish_truncation(&self, segments: Segments, end_offset: Offset) {
         self.truncation_count.fetch_add(1, Ordering::AcqRel);
@@ -354,6 +353,24 @@ impl Tail {
         let index = self.recent.partition_point(|span| span.next_offset <= offset);
         self.recent.get(index).copied()
     }
+}
+
+/// The aborted transactions of neighbouring segments that touch `from..up_to`.
+pub(super) fn aborted_in(
+    segments: &[Arc<Segment>],
+    from: Offset,
+    up_to: Offset,
+) -> Result<Vec<AbortedTransaction>, SegmentError> {
+    let mut aborted = Vec::new();
+    for segment in segments {
+        let (found, is_complete) =
+            segment.with_indexes(|indexes| txn_index::overlapping(&indexes.aborted, from, up_to))?;
+        aborted.extend(found);
+        if is_complete {
+            break;
+        }
+    }
+    Ok(aborted)
 }
 
 /// Index of the segment that holds `offset` when any does.

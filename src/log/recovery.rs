@@ -330,14 +330,20 @@ impl Recovery<'_> {
         })
     }
 
-    /// Empty segments say nothing, but for the last one when it begins where the log ends.
+    /// Empty segments behind the last batch say nothing, but for the last one when it begins where the log ends. Those before
+    /// it are what compaction has left, and the first of all segments tells where the log begins.
     fn remove_hollow_segments(&mut self, log_end_offset: Offset) -> Result<(), OpenError> {
         let last_base_offset = self.segments.last().map(|segment| segment.base_offset());
+        let last_used = self
+            .segments
+            .iter()
+            .rfind(|segment| segment.size_bytes() > 0)
+            .map(|segment| segment.base_offset());
         let mut kept = Vec::with_capacity(self.segments.len());
         for segment in self.segments.drain(..) {
             let is_the_end =
                 Some(segment.base_offset()) == last_base_offset && segment.base_offset() == log_end_offset;
-            if segment.size_bytes() > 0 || is_the_end {
+            if Some(segment.base_offset()) <= last_used || is_the_end {
                 kept.push(segment);
             } else {
                 leftovers::remove_segment(&segment)?;

@@ -10,7 +10,7 @@ use tracing::info;
 
 use crate::env::fs;
 use crate::log::log::Log;
-use crate::log::segment::SegmentError;
+use crate::log::segment::{Segment, SegmentError};
 use crate::protocol::ids::{Offset, Timestamp};
 
 /// Files of a segment that the log no longer holds.
@@ -24,6 +24,12 @@ pub struct RemovedSegment {
 }
 
 impl RemovedSegment {
+    /// `paths` are the files of `segment` under the names they wait with.
+    pub(super) fn new(segment: &Segment, paths: Vec<PathBuf>, remove_at: Timestamp) -> RemovedSegment {
+        let (base_offset, size_bytes) = (segment.base_offset(), segment.size_bytes());
+        RemovedSegment { base_offset, size_bytes, paths, remove_at }
+    }
+
     /// Removes the files. Readers that hold one open go on.
     pub fn remove_files(&self) -> anyhow::Result<()> {
         self.paths
@@ -103,20 +109,15 @@ impl Log {
         high_watermark: Offset,
         now: Timestamp,
         removed: &mut Vec<RemovedSegment>,
-        mut may_go: impl FnMut(
-            &std::sync::Arc<crate::log::segment::Segment>,
-            Offset,
-            u64,
-        ) -> Result<bool, SegmentError>,
+        mut may_go: impl FnMut(&std::sync::Arc<Segment>, Offset, u64) -> Result<bool, SegmentError>,
     ) -> anyhow::Result<()> {
         let segments = self.view.segments();
         let mut going_count = 0;
         for (index, segment) in segments.iter().enumerate() {
             let end = segments.get(index + 1).map_or(self.log_end_offset(), |next| next.base_offset());
-            if end > high_watermark
-                || segment.size_bytes() == 0
-                || !may_go(segment, end, segment.size_bytes())?
-            {
+            // Compaction may have left a sealed segment without a batch; an active one remembers the log end.
+            let is_empty_end = index + 1 == segments.len() && segment.size_bytes() == 0;
+            if end > high_watermark || is_empty_end || !may_go(segment, end, segment.size_bytes())? {
                 break;
             }
             going_count += 1;
@@ -157,8 +158,7 @@ impl Log {
             let paths = segment
                 .rename_to_deleted()
                 .with_context(|| format!("rename {}", segment.path().display()))?;
-            let (base_offset, size_bytes) = (segment.base_offset(), segment.size_bytes());
-            removed.push(RemovedSegment { base_offset, size_bytes, paths, remove_at });
+            removed.push(RemovedSegment::new(segment, paths, remove_at));
         }
         Ok(())
     }

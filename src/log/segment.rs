@@ -421,10 +421,25 @@ impl Segment {
 
     /// Makes the names of all files end with `.deleted`; readers that hold the segment go on.
     pub fn rename_to_deleted(&self) -> io::Result<Vec<PathBuf>> {
+        self.rename_files(&[
+            LOG_SUFFIX,
+            OFFSET_INDEX_SUFFIX,
+            TIME_INDEX_SUFFIX,
+            TXN_INDEX_SUFFIX,
+            SNAPSHOT_SUFFIX,
+        ])
+    }
+
+    /// As [`Segment::rename_to_deleted`], for a segment whose place another one of its name takes: the producer snapshot is
+    /// as true of that one.
+    pub(super) fn rename_replaced(&self) -> io::Result<Vec<PathBuf>> {
+        self.rename_files(&[LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX])
+    }
+
+    fn rename_files(&self, suffixes: &[&str]) -> io::Result<Vec<PathBuf>> {
         let mut warm = self.warm.lock();
         let mut renamed = Vec::new();
-        for suffix in [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, SNAPSHOT_SUFFIX]
-        {
+        for suffix in suffixes {
             let path = self.path_of(suffix);
             if fs::exists(&path) {
                 let deleted = self.path_of(&format!("{suffix}{DELETED_SUFFIX}"));
@@ -481,7 +496,13 @@ impl Segment {
         let path = self.path_of(TXN_INDEX_SUFFIX);
         let failed =
             |error| SegmentError::Failed(anyhow::Error::context(error, format!("read {}", path.display())));
-        let bytes = fs::read_file(&path).map_err(|error| failed(error.into()))?;
+        let read = |path: &Path| fs::read_file(path).map_err(|error| failed(error.into()));
+        let mut bytes = read(&path)?;
+        if bytes.is_none() && self.is_removed() {
+            // Its files may be getting their other names: the lock says when that is done.
+            drop(self.warm.lock());
+            bytes = read(&self.path_of(&format!("{TXN_INDEX_SUFFIX}{DELETED_SUFFIX}")))?;
+        }
         match bytes {
             None => Ok(Vec::new()),
             Some(bytes) => txn_index::decode(&bytes)

@@ -1,6 +1,7 @@
 //! Tests of the whole room over real files in a temporary directory.
 
 mod by_time;
+mod compaction;
 mod crash;
 mod faults;
 mod main_line;

@@ -72,6 +72,13 @@ pub struct Headers<'a> {
     bytes: &'a [u8],
 }
 
+impl Headers<'_> {
+    /// How many are left.
+    pub fn count(&self) -> i32 {
+        self.count
+    }
+}
+
 impl<'a> Iterator for Headers<'a> {
     type Item = (&'a [u8], Option<&'a [u8]>);
 

@@ -1,7 +1,7 @@
 //! What producer state, indexes and epochs need to know of a batch: its header as a value, and the marker in
 //! it when it ends a transaction (KIP-98).
 
-use crate::protocol::batch::{Batch, add_sequence};
+use crate::protocol::batch::{Batch, Compression, add_sequence};
 use crate::protocol::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp};
 use crate::protocol::records::{RecordError, RecordIter};
 
@@ -75,6 +75,10 @@ impl BatchSummary {
 /// The key of a control record is `version type`, the value of a marker `version coordinatorEpoch`, both with
 /// more fields in later versions.
 fn read_marker(batch: Batch<'_>) -> Result<Option<EndTransactionMarker>, RecordError> {
+    // Brokers write them, and never compressed.
+    if batch.compression() != Some(Compression::None) {
+        return Err(RecordError::BadCompression);
+    }
     let Some(record) = RecordIter::of(batch).next() else { return Ok(None) };
     let record = record?;
     let Some(&[_, _, type_high, type_low, ..]) = record.key else { return Err(RecordError::BadLength) };
