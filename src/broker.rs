@@ -27,6 +27,7 @@ use crate::handlers::configs::Configs;
 use crate::handlers::fetch::session::SessionCache;
 use crate::handlers::producer_ids::ProducerIds;
 use crate::handlers::services::Services;
+use crate::log::compaction::MapLimits;
 use crate::log::dirs::{LogDirectory, Owner};
 use crate::log::files::FileCache;
 use crate::net::budget::ByteBudget;
@@ -36,6 +37,7 @@ use crate::net::worker::{ConnectionLimits, DEFAULT_MAX_STALL_MS};
 use crate::protocol::ids::Offset;
 use crate::raft::{self, Quorum};
 use crate::replication::chores::{Chores, Intervals, Signal};
+use crate::replication::cleaner::{Cleaner, CleanerSettings, ReadSettings};
 use crate::replication::registry::{Registry, RegistryOptions, TopicConfigs};
 use crate::telemetry::loggers::Loggers;
 use crate::telemetry::metrics::Metrics;
@@ -55,6 +57,8 @@ const DEFAULT_BUDGET_SIZE: usize = 512 << 20;
 pub struct Broker {
     server: Server,
     chores: Chores,
+    /// `None` when `log.cleaner.enable` is false.
+    cleaner: Option<Cleaner>,
     services: Arc<Services>,
     control: ControlRuntime,
     lifecycle: Arc<Lifecycle>,
@@ -84,6 +88,7 @@ impl Broker {
         let cluster_id = directories[0].cluster_id().to_owned();
         let configs = Arc::new(Configs::new(settings.properties, config.clone()));
         let signal = Arc::new(Signal::default());
+        let cleaner_signal = Arc::new(Signal::default());
         let directory_ids = directories.iter().map(LogDirectory::id).collect();
         let replicas = Arc::new(Registry::new(RegistryOptions {
             me: config.node_id,
@@ -94,6 +99,7 @@ impl Broker {
             image: Arc::new(ClusterImage::new(cluster_id.as_str().into())),
             producer_expiration_ms: config.log.producer_id_expiration_ms,
             signal: signal.clone(),
+            cleaner_signal: cleaner_signal.clone(),
         }));
 
         let control = ControlRuntime::start()?;
@@ -119,6 +125,13 @@ impl Broker {
             clock: clock.clone(),
             rng: Rng::system(),
         });
+        let cleaner = match config.log.log_cleaner_enable {
+            true => {
+                let settings = cleaner_settings(&services.configs);
+                Some(Cleaner::start(replicas.clone(), cleaner_signal, clock.clone(), settings)?)
+            }
+            false => None,
+        };
         let chores = Chores::start(replicas, signal, clock, intervals(&config))?;
         // Harnesses wait for these two lines, which are Kafka's.
         tracing::info!("Transitioning from RECOVERY to RUNNING");
@@ -130,7 +143,7 @@ impl Broker {
             tracing::info!(%listener, %address, "listening");
         }
         tracing::info!("Kafka Server started");
-        Ok(Broker { server, chores, services, control, lifecycle, http_address })
+        Ok(Broker { server, chores, cleaner, services, control, lifecycle, http_address })
     }
 
     /// Where clients can connect.
@@ -145,10 +158,13 @@ impl Broker {
 
     /// Ends connections, closes every log and leaves the mark that makes the next start trust what it finds.
     pub fn stop(self) -> anyhow::Result<()> {
-        let Broker { server, chores, services, control, lifecycle, http_address: _ } = self;
+        let Broker { server, chores, cleaner, services, control, lifecycle, http_address: _ } = self;
         lifecycle.enter(Phase::ShuttingDown);
         server.stop(STOP_GRACE);
         chores.stop();
+        if let Some(cleaner) = cleaner {
+            cleaner.stop();
+        }
         let quorum = services.quorum.clone();
         control.run(async move { quorum.shutdown().await })?.context("stop the metadata quorum")?;
         services.replicas.close_all(services.broker_epoch.0).context("close the logs")?;
@@ -253,6 +269,22 @@ fn intervals(config: &BrokerConfig) -> Intervals {
             .min(log.log_flush_start_offset_checkpoint_interval_ms),
         flush_ms: log.log_flush_scheduler_interval_ms,
     }
+}
+
+fn cleaner_settings(configs: &Arc<Configs>) -> ReadSettings {
+    let configs = configs.clone();
+    Box::new(move || {
+        let config = configs.broker();
+        let log = &config.log;
+        CleanerSettings {
+            backoff_ms: log.log_cleaner_backoff_ms,
+            max_bytes_per_second: log.log_cleaner_io_max_bytes_per_second,
+            map: MapLimits {
+                memory_bytes: log.log_cleaner_dedupe_buffer_size,
+                load_factor: log.log_cleaner_io_buffer_load_factor,
+            },
+        }
+    })
 }
 
 #[cfg(test)]

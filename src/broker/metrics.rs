@@ -1,11 +1,12 @@
 //! What `/metrics` tells of topics, partitions, metadata and sessions.
 //!
 //! Every sample is read when somebody asks; nothing is counted or kept for it here. Names are what the usual
-//! JMX exporter rules make of Kafka's MBeans: `BrokerTopicMetrics`, `Log`, `ReplicaManager`,
+//! JMX exporter rules make of Kafka's MBeans: `BrokerTopicMetrics`, `Log`, `LogCleanerManager`, `ReplicaManager`,
 //! `KafkaController`, `raft-metrics`, `broker-metadata-metrics`, `FetchSessionCache`, `KafkaServer`.
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::health::Lifecycle;
 use crate::controller::{ClusterImage, TopicImage};
@@ -33,6 +34,7 @@ pub fn add_sources(metrics: &Metrics, services: &Arc<Services>, lifecycle: Arc<L
         );
         render_traffic(exposition, &services.replicas, &image);
         render_partitions(exposition, &services.replicas, &image);
+        render_cleaner(exposition, &services.replicas);
         render_controller(exposition, &services, &image);
         render_quorum(exposition, &services, &image);
         gauge(
@@ -105,6 +107,38 @@ fn render_partitions(exposition: &mut Exposition, replicas: &Registry, image: &C
         let partitions = topics.iter().flat_map(|(_, partitions)| partitions);
         let count = partitions.filter(|status| counts(status)).count();
         gauge(exposition, &format!("kafka_server_replicamanager_{name}"), help, count);
+    }
+}
+
+/// Compaction: what it has done, and the logs that it had to give up.
+fn render_cleaner(exposition: &mut Exposition, replicas: &Registry) {
+    let totals = replicas.cleaned();
+    for (name, help, value) in [
+        ("rounds", "Logs that were compacted.", &totals.rounds),
+        ("read_bytes", "Bytes that compaction has read.", &totals.read_bytes),
+        ("written_bytes", "Bytes that compaction has written.", &totals.written_bytes),
+    ] {
+        let name = format!("klamm_cleaner_{name}_total");
+        exposition.family(&name, Kind::Counter, help).sample(&[], value.load(Ordering::Relaxed));
+    }
+    let max_dirty_percent = totals.max_dirty_percent.load(Ordering::Relaxed);
+    let name = "kafka_log_logcleanermanager_max_dirty_percent";
+    gauge(
+        exposition,
+        name,
+        "Share of bytes to be compacted of the dirtiest log, at the last look.",
+        max_dirty_percent,
+    );
+    let given_up = replicas.uncleanable();
+    let name = "kafka_log_logcleanermanager_uncleanable_partitions_count";
+    let mut family = exposition.family(name, Kind::Gauge, "Partitions that cannot be compacted.");
+    for (directory, partition_count, _) in &given_up {
+        family.sample(&[("logdirectory", directory)], partition_count);
+    }
+    let name = "kafka_log_logcleanermanager_uncleanable_bytes";
+    let mut family = exposition.family(name, Kind::Gauge, "Bytes of partitions that cannot be compacted.");
+    for (directory, _, size_bytes) in &given_up {
+        family.sample(&[("logdirectory", directory)], size_bytes);
     }
 }
 

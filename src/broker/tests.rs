@@ -3,6 +3,7 @@
 mod admin;
 mod bad_input;
 mod client;
+mod compacting;
 mod durability;
 mod fetching;
 mod metrics;

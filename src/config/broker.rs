@@ -136,7 +136,9 @@ settings! {
     /// When logs are flushed, checkpointed, trimmed and compacted, beyond what each topic says.
     LogSettings {
         log_cleaner_backoff_ms: i64 = "log.cleaner.backoff.ms",
+        log_cleaner_dedupe_buffer_size: u64 = "log.cleaner.dedupe.buffer.size",
         log_cleaner_enable: bool = "log.cleaner.enable",
+        log_cleaner_io_buffer_load_factor: f64 = "log.cleaner.io.buffer.load.factor",
         log_cleaner_io_max_bytes_per_second: f64 = "log.cleaner.io.max.bytes.per.second",
         log_flush_offset_checkpoint_interval_ms: i64 = "log.flush.offset.checkpoint.interval.ms",
         log_flush_scheduler_interval_ms: i64 = "log.flush.scheduler.interval.ms",

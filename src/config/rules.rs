@@ -100,6 +100,12 @@ fn check_memory(values: &Values) -> Result<(), ConfigError> {
                        property is set.";
         return Err(ConfigError::invalid("max.connections.per.ip", per_ip, allowed));
     }
+    let (key_map, cleaners): (i64, i64) =
+        (values.typed("log.cleaner.dedupe.buffer.size")?, values.typed("log.cleaner.threads")?);
+    if key_map / cleaners.max(1) <= 1 << 20 {
+        let allowed = "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.";
+        return Err(ConfigError::invalid("log.cleaner.dedupe.buffer.size", key_map, allowed));
+    }
     for key in ["socket.send.buffer.bytes", "socket.receive.buffer.bytes"] {
         let size: i64 = values.typed(key)?;
         if size < -1 || size == 0 {

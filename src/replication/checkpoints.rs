@@ -1,11 +1,13 @@
-//! Offsets of all partitions that no log file tells: where each begins, and up to where it is on disk.
+//! Offsets of all partitions that no log file tells: where each begins, up to where it is on disk, and up to where it is
+//! compacted.
 //!
-//! Kafka: `LogManager.checkpointLogStartOffsets`, `checkpointLogRecoveryOffsets`.
+//! Kafka: `LogManager.checkpointLogStartOffsets`, `checkpointLogRecoveryOffsets`, `LogCleanerManager.updateCheckpoints`.
 
 use std::sync::Arc;
 
 use super::registry::{Held, Registry};
 use super::replica::Replica;
+use crate::env::fs;
 use crate::log::checkpoint::PartitionOffsets;
 use crate::log::dirs::OffsetCheckpoint;
 use crate::protocol::errors::{ApiError, ErrorCode};
@@ -24,7 +26,7 @@ impl Registry {
         Ok(log_start)
     }
 
-    /// Writes both checkpoints of every directory.
+    /// Writes the checkpoints of every directory.
     pub fn write_checkpoints(&self) {
         for (index, directory) in self.options.directories.iter().enumerate() {
             let log_starts = self.write_log_starts(index);
@@ -32,6 +34,30 @@ impl Registry {
                 let directory = directory.path().display();
                 tracing::error!(%directory, error = format!("{error:#}"), "write checkpoints");
             }
+            self.write_cleaner_offsets(index);
+        }
+    }
+
+    /// Writes up to where the partitions of a directory are compacted. What is not written is cleaned once more.
+    pub(super) fn write_cleaner_offsets(&self, directory_index: usize) {
+        let _writing = self.writing_checkpoints.lock();
+        let here = |replica: &Arc<Replica>| replica.directory_index() == directory_index;
+        let offsets: PartitionOffsets = self
+            .replicas()
+            .into_iter()
+            .filter(here)
+            .filter_map(|replica| {
+                let name = replica.name();
+                Some(((name.topic.to_string(), name.partition), replica.cleaning.cleaned_to()?))
+            })
+            .collect();
+        let directory = &self.options.directories[directory_index];
+        let path = directory.path().join(OffsetCheckpoint::Cleaner.file_name());
+        if offsets.is_empty() && !fs::exists(&path) {
+            return;
+        }
+        if let Err(error) = directory.write_offsets(OffsetCheckpoint::Cleaner, &offsets) {
+            tracing::error!(error = format!("{error:#}"), "checkpoint compacted offsets");
         }
     }
 

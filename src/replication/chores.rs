@@ -1,5 +1,5 @@
 //! What a broker does by itself from time to time: retention, removal of deleted files, flushes by time,
-//! checkpoints. One thread that sleeps until something is due, and for good while there is no partition.
+//! checkpoints; compaction has a thread of its own (`cleaner.rs`). One thread that sleeps until something is due, and for good while there is no partition.
 //!
 //! Kafka: the scheduled tasks of `LogManager`.
 
@@ -14,7 +14,7 @@ use super::flusher::{self, Flush};
 use super::registry::Registry;
 use crate::env::clock::Clock;
 
-/// Wakes the chores: the registry has got its first partition, or files to remove.
+/// Wakes a thread that works by itself: there is something for it to do.
 #[derive(Default)]
 pub struct Signal {
     state: Mutex<SignalState>,
@@ -34,13 +34,18 @@ impl Signal {
         self.changed.notify_one();
     }
 
-    fn stop(&self) {
+    pub(super) fn stop(&self) {
         self.state.lock().is_stopping = true;
         self.changed.notify_one();
     }
 
-    /// Until it is raised or the time is over; false when the chores must end.
-    fn wait(&self, timeout: Option<Duration>) -> bool {
+    /// Whether the thread must end.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.state.lock().is_stopping
+    }
+
+    /// Until it is raised or the time is over; false when the thread must end.
+    pub(super) fn wait(&self, timeout: Option<Duration>) -> bool {
         let mut state = self.state.lock();
         if !state.is_raised && !state.is_stopping {
             match timeout {

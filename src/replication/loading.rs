@@ -22,6 +22,7 @@ const METADATA_TOPIC: &str = "__cluster_metadata";
 struct DirectoryState {
     log_starts: PartitionOffsets,
     recovery_points: PartitionOffsets,
+    cleaned: PartitionOffsets,
     clean_shutdown: bool,
 }
 
@@ -30,12 +31,13 @@ impl DirectoryState {
         Ok(DirectoryState {
             log_starts: directory.read_offsets(OffsetCheckpoint::LogStart)?,
             recovery_points: directory.read_offsets(OffsetCheckpoint::RecoveryPoint)?,
+            cleaned: directory.read_offsets(OffsetCheckpoint::Cleaner)?,
             clean_shutdown: directory.take_clean_shutdown()?,
         })
     }
 
     fn names(&self) -> impl Iterator<Item = (String, PartitionIndex)> {
-        self.log_starts.keys().chain(self.recovery_points.keys()).cloned()
+        self.log_starts.keys().chain(self.recovery_points.keys()).chain(self.cleaned.keys()).cloned()
     }
 
     fn of(&self, stored: &PartitionDirectory) -> FoundOnDisk {
@@ -45,6 +47,7 @@ impl DirectoryState {
             log_start_offset: offset(&self.log_starts),
             recovery_point: offset(&self.recovery_points),
             clean_shutdown: self.clean_shutdown,
+            cleaned_to: self.cleaned.get(&key).copied(),
         }
     }
 }

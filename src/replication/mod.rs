@@ -10,6 +10,7 @@
 
 pub mod checkpoints;
 pub mod chores;
+pub mod cleaner;
 pub mod flusher;
 pub mod graveyard;
 pub mod loading;
@@ -18,4 +19,5 @@ pub mod registry;
 pub mod replica;
 pub mod status;
 pub mod subscription;
+mod throttle;
 pub mod traffic;

@@ -14,6 +14,7 @@ use imbl::ordmap::DiffItem;
 use parking_lot::{Mutex, RwLock};
 
 use super::chores::Signal;
+use super::cleaner::CleanerTotals;
 use super::flusher::Flusher;
 use super::graveyard::{Doomed, Graveyard};
 use super::replica::{PartitionName, Replica};
@@ -51,12 +52,18 @@ pub(super) struct FoundOnDisk {
     /// Everything below it was on disk at the last checkpoint.
     pub recovery_point: Offset,
     pub clean_shutdown: bool,
+    /// Where the last compaction ended.
+    pub cleaned_to: Option<Offset>,
 }
 
 impl FoundOnDisk {
     /// A partition without files has nothing to recover.
-    const NOTHING: FoundOnDisk =
-        FoundOnDisk { log_start_offset: Offset::ZERO, recovery_point: Offset::ZERO, clean_shutdown: true };
+    const NOTHING: FoundOnDisk = FoundOnDisk {
+        log_start_offset: Offset::ZERO,
+        recovery_point: Offset::ZERO,
+        clean_shutdown: true,
+        cleaned_to: None,
+    };
 }
 
 /// What lies in one directory, for DescribeLogDirs and metrics.
@@ -82,6 +89,8 @@ pub struct RegistryOptions {
     pub producer_expiration_ms: i64,
     /// Tells the chores that there is work.
     pub signal: Arc<Signal>,
+    /// Tells the cleaner that there is work.
+    pub cleaner_signal: Arc<Signal>,
 }
 
 /// All partitions this broker holds.
@@ -95,6 +104,7 @@ pub struct Registry {
     pub(super) held: RwLock<HashMap<(TopicId, PartitionIndex), Held>>,
     pub(super) graveyard: Graveyard,
     traffic: TrafficBook,
+    pub(super) cleaned: CleanerTotals,
 }
 
 impl Registry {
@@ -109,6 +119,7 @@ impl Registry {
             held: RwLock::default(),
             graveyard: Graveyard::default(),
             traffic: TrafficBook::default(),
+            cleaned: CleanerTotals::default(),
         }
     }
 
@@ -150,6 +161,9 @@ impl Registry {
                     self.flusher.clone(),
                     traffic,
                 )?;
+                if let Some(cleaned_to) = found.cleaned_to {
+                    replica.cleaning.set_cleaned_to(cleaned_to);
+                }
                 Ok(Held::Leading(Arc::new(replica)))
             }
             Err(OpenError::Corrupt { path, position, reason }) => {
@@ -208,7 +222,12 @@ impl Registry {
             self.options.signal.raise();
         }
         match made {
-            Held::Leading(replica) => Ok(replica),
+            Held::Leading(replica) => {
+                if replica.config().cleanup_compact {
+                    self.options.cleaner_signal.raise();
+                }
+                Ok(replica)
+            }
             Held::Quarantined { .. } => Err(ErrorCode::KafkaStorageError),
         }
     }
@@ -263,6 +282,9 @@ impl Registry {
         for replica in self.replicas_of(topic) {
             replica.set_config(config.clone());
         }
+        if config.cleanup_compact {
+            self.options.cleaner_signal.raise();
+        }
     }
 
     /// Whether any of its partitions had files.
@@ -287,8 +309,7 @@ impl Registry {
             match doomed {
                 Ok(Some(removed)) => {
                     files_went = true;
-                    self.graveyard.add(Doomed::Directory(removed));
-                    self.options.signal.raise();
+                    self.bury(Doomed::Directory(removed));
                 }
                 // It never had a file.
                 Ok(None) => {}
@@ -373,22 +394,31 @@ impl Registry {
 
     /// Applies retention to every partition, to its records and to producers long silent. The files go later ([`Registry::remove_doomed`]).
     pub fn apply_retention(&self) {
+        self.replicas().iter().for_each(|replica| self.apply_retention_to(replica));
+    }
+
+    /// As [`Registry::apply_retention`], to one partition.
+    pub(super) fn apply_retention_to(&self, replica: &Replica) {
         let now = self.options.clock.now();
-        for replica in self.replicas() {
-            let removed = replica.with_log(|log, high_watermark| {
-                log.remove_expired_producers(now);
-                log.apply_retention(high_watermark, now)
-            });
-            match removed {
-                Some(Ok(removed)) => {
-                    removed.into_iter().for_each(|segment| self.graveyard.add(Doomed::Segment(segment)));
-                }
-                Some(Err(error)) => {
-                    tracing::error!(partition = %replica.name(), error = format!("{error:#}"), "apply retention");
-                }
-                None => {}
+        let removed = replica.with_log(|log, high_watermark| {
+            log.remove_expired_producers(now);
+            log.apply_retention(high_watermark, now)
+        });
+        match removed {
+            Some(Ok(removed)) => {
+                removed.into_iter().for_each(|segment| self.bury(Doomed::Segment(segment)));
             }
+            Some(Err(error)) => {
+                tracing::error!(partition = %replica.name(), error = format!("{error:#}"), "apply retention");
+            }
+            None => {}
         }
+    }
+
+    /// Files that are to go later; the chores see to it.
+    pub(super) fn bury(&self, doomed: Doomed) {
+        self.graveyard.add(doomed);
+        self.options.signal.raise();
     }
 
     /// Removes the files of what was deleted long enough ago; when the next are due.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use super::cleaner::Cleaning;
 use super::flusher::{Flush, Flusher};
 use super::partition::Leadership;
 use super::subscription::{Slot, Subscribers, Subscription};
@@ -20,10 +21,12 @@ use crate::env::fs::FileRegion;
 use crate::log::append::AppendError;
 pub use crate::log::by_time::FoundByTime;
 use crate::log::by_time::TimeLimits;
+use crate::log::compaction::Dirt;
 use crate::log::log::{FlushTicket, Log};
 use crate::log::producer_state::Origin;
 pub use crate::log::producer_state::ProducerEntry;
 use crate::log::read::{LogView, ReadError, ReadLimits};
+use crate::log::segment::SegmentError;
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::fetch::{EpochAndOffset, IsolationLevel};
 use crate::protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicId};
@@ -91,6 +94,8 @@ pub struct Replica {
     /// Length of the partition's replica list.
     replica_count: usize,
     traffic: Arc<Traffic>,
+    /// What the cleaner remembers of the partition.
+    pub(super) cleaning: Cleaning,
 }
 
 impl Replica {
@@ -127,6 +132,7 @@ impl Replica {
             config: ArcSwap::new(log.config().clone()),
             replica_count: partition.replicas.len(),
             traffic,
+            cleaning: Cleaning::default(),
             appender: Mutex::new(Appender {
                 log: Some(log),
                 leadership,
@@ -385,6 +391,11 @@ impl Replica {
     /// `min.insync.replicas`, but never more than there are replicas (`Partition.effectiveMinIsr`).
     fn least_in_sync_count(&self) -> usize {
         self.config().min_insync_replicas.min(self.replica_count)
+    }
+
+    /// What a round of the cleaner would find (`cleanup.policy=compact`). Reads from disk.
+    pub(super) fn dirt(&self, now: Timestamp) -> Result<Dirt, SegmentError> {
+        self.view.dirt(&self.config(), self.cleaning.cleaned_to(), self.last_stable_offset(), now)
     }
 
     /// Runs `work` on the log, given the high watermark, with the append side held: retention, flushes,

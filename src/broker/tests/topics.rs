@@ -21,7 +21,7 @@ fn names(client: &mut Client) -> Vec<String> {
     all.topics.iter().map(|topic| topic.name.as_ref().unwrap().to_string()).collect()
 }
 
-fn set_config(client: &mut Client, topic: &str, key: &'static str, value: &'static str) -> i16 {
+pub fn set_config(client: &mut Client, topic: &str, key: &'static str, value: &'static str) -> i16 {
     let config = alter::AlterableConfig::default().with_name(key.into()).with_value(Some(value.into()));
     let resource = alter::AlterConfigsResource::default()
         .with_resource_type(2)

@@ -20,14 +20,14 @@ pub static KEYS: &[Key] = keys! {
         "Log directories that get no new partitions.";
     "log.cleaner.backoff.ms" => Long, "15000", AtLeast(0), ClusterWide, Applied,
         "Time the cleaner sleeps when no log needs it.";
-    "log.cleaner.dedupe.buffer.size" => Long, "134217728", Any, ClusterWide, NoEffect(CLEANER),
-        "Memory of all Kafka cleaner threads for their key maps.";
+    "log.cleaner.dedupe.buffer.size" => Long, "134217728", Any, ClusterWide, Applied,
+        "Most memory of the cleaner's key map, which takes 24 bytes for each key of a log's dirty part.";
     "log.cleaner.delete.retention.ms" => Long, "86400000", AtLeast(0), ClusterWide, Applied,
         "Default of the topic key delete.retention.ms.";
     "log.cleaner.enable" => Boolean, "true", Any, ReadOnly, Applied,
         "Whether compacted topics are compacted.";
-    "log.cleaner.io.buffer.load.factor" => Double, "0.9", Any, ClusterWide, NoEffect(CLEANER),
-        "How full a Kafka cleaner's key map may get.";
+    "log.cleaner.io.buffer.load.factor" => Double, "0.9", Any, ClusterWide, Applied,
+        "How full the cleaner's key map may get; fuller is slower.";
     "log.cleaner.io.buffer.size" => Int, "524288", AtLeast(0), ClusterWide, NoEffect(CLEANER),
         "Memory of all Kafka cleaner threads for reading and writing.";
     "log.cleaner.io.max.bytes.per.second" => Double, "1.7976931348623157E308", Any, ClusterWide, Applied,

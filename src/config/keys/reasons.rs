@@ -1,7 +1,7 @@
 //! Why a key has no effect or is refused. Each sentence is printed after the key in a start-up line.
 
 pub const BUFFERS: &str = "the coordinators write at once and keep no buffers of their own";
-pub const CLEANER: &str = "the cleaner has no threads and buffers to size";
+pub const CLEANER: &str = "one thread cleans one log after the other and reads it batch by batch";
 pub const CORDON: &str = "cordoned log directories (KIP-1066) are not built in";
 pub const INTERNAL: &str = "an internal key of Kafka's own implementation";
 pub const METRICS: &str =
