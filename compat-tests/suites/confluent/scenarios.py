@@ -317,5 +317,60 @@ def large_message_refused():
     raise AssertionError("a record above max.message.bytes was accepted")
 
 
+def read_to_end(topic):
+    """Every message of partition 0 of a topic that is not empty."""
+    reader = consumer()
+    reader.assign([ck.TopicPartition(topic, 0, ck.OFFSET_BEGINNING)])
+    _, end = reader.get_watermark_offsets(ck.TopicPartition(topic, 0), WAIT_SECONDS)
+    messages, deadline = [], time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline and not (messages and messages[-1].offset() == end - 1):
+        message = reader.poll(0.5)
+        if message is not None:
+            if message.error():
+                raise ck.KafkaException(message.error())
+            messages.append(message)
+    reader.close()
+    return [(message.offset(), message.key().decode(), message.value() and message.value().decode()) for message in messages]
+
+
+@check("compaction.latest-values")
+def compaction():
+    create("compacted", cleanup_policy="compact", segment_ms="100", min_cleanable_dirty_ratio="0.01", delete_retention_ms="100")
+    # Each record is a second younger than the one before, so that each has a segment of its own.
+    begin = int(time.time() * 1000) - 3_600_000
+    history = [("a", "1"), ("b", "1"), ("gone", "1"), ("a", "2"), ("gone", None), ("b", "2"), ("a", "3")]
+    written = 0
+
+    def write(key, value):
+        nonlocal written
+        equal(produce("compacted", [(key, value, None, begin + 1000 * written)]), [written], "offset")
+        written += 1
+
+    for key, value in history:
+        write(key, value)
+    # A delete marker goes in a round after its horizon, and a round needs something dirty.
+    deadline = time.monotonic() + 60
+    while True:
+        write("tick", "tock")
+        found = read_to_end("compacted")
+        kept = [message for message in found if message[1] != "tick"]
+        if kept == [(5, "b", "2"), (6, "a", "3")] and len(found) < written:
+            break
+        assert time.monotonic() < deadline, f"after a minute the topic still holds {found}"
+        time.sleep(0.3)
+    equal(consumer().get_watermark_offsets(ck.TopicPartition("compacted", 0), WAIT_SECONDS), (0, written), "watermarks")
+
+
+@check("compaction.keyless-refused")
+def keyless_record_refused():
+    create("keyed-only", cleanup_policy="compact")
+    try:
+        produce("keyed-only", plain(["no key"]))
+    except ck.KafkaException as error:
+        equal(error.args[0].name(), "INVALID_RECORD", "error")
+        return
+    raise AssertionError("a record without a key was accepted by a compacted topic")
+
+
 if __name__ == "__main__":
     checks.run_all()
