@@ -4,6 +4,7 @@
 //! last, when the metadata is applied and every log is open.
 
 mod control;
+mod coordinators;
 mod health;
 mod metrics;
 mod registration;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use self::control::ControlRuntime;
+use self::coordinators::{Coordinators, Parts};
 use self::health::{HttpListener, Lifecycle, Phase};
 use crate::config::broker::BrokerConfig;
 use crate::config::load::Settings;
@@ -25,6 +27,7 @@ use crate::env::rng::Rng;
 use crate::handlers::Handlers;
 use crate::handlers::configs::Configs;
 use crate::handlers::fetch::session::SessionCache;
+use crate::handlers::groups::Groups;
 use crate::handlers::producer_ids::ProducerIds;
 use crate::handlers::services::Services;
 use crate::log::compaction::MapLimits;
@@ -60,6 +63,7 @@ pub struct Broker {
     /// `None` when `log.cleaner.enable` is false.
     cleaner: Option<Cleaner>,
     services: Arc<Services>,
+    coordinators: Arc<Coordinators>,
     control: ControlRuntime,
     lifecycle: Arc<Lifecycle>,
     http_address: Option<SocketAddr>,
@@ -107,16 +111,39 @@ impl Broker {
         if let Some(http) = http {
             http.serve(&control, metrics.clone(), lifecycle.clone());
         }
-        let options = quorum_options(&config, cluster_id, &configs, &replicas, &clock, &rng);
+        let coordinators = Coordinators::new(Parts {
+            me: config.node_id,
+            first_log_directory: &config.log_dirs[0],
+            replicas: replicas.clone(),
+            configs: configs.clone(),
+            topic_configs: topic_configs(&configs),
+            clock: clock.clone(),
+            control: control.handle(),
+        });
+        let followers = Followers {
+            configs: configs.clone(),
+            replicas: replicas.clone(),
+            coordinators: coordinators.clone(),
+        };
+        let options = quorum_options(&config, cluster_id, followers, &clock, &rng);
         let quorum: Quorum = control.run(raft::Quorum::start(options))??;
         let registration = registration::describe(&config, &bound.addresses(), directory_ids, rng.uuid())?;
         let broker_epoch: Offset = control.run(registration::register(quorum.clone(), registration))??;
         replicas.load(std::thread::available_parallelism().map_or(1, |count| count.get()))?;
 
+        coordinators.start();
+
+        let groups = Arc::new(Groups {
+            runtime: coordinators.groups().clone(),
+            replicas: replicas.clone(),
+            quorum: quorum.clone(),
+            configs: configs.clone(),
+        });
         let services = Arc::new(Services {
             me: config.node_id,
             broker_epoch,
             configs,
+            groups,
             quorum,
             replicas: replicas.clone(),
             sessions: SessionCache::new(config.network.max_incremental_fetch_session_cache_slots),
@@ -143,7 +170,7 @@ impl Broker {
             tracing::info!(%listener, %address, "listening");
         }
         tracing::info!("Kafka Server started");
-        Ok(Broker { server, chores, cleaner, services, control, lifecycle, http_address })
+        Ok(Broker { server, chores, cleaner, services, coordinators, control, lifecycle, http_address })
     }
 
     /// Where clients can connect.
@@ -158,13 +185,15 @@ impl Broker {
 
     /// Ends connections, closes every log and leaves the mark that makes the next start trust what it finds.
     pub fn stop(self) -> anyhow::Result<()> {
-        let Broker { server, chores, cleaner, services, control, lifecycle, http_address: _ } = self;
+        let Broker { server, chores, cleaner, services, coordinators, control, lifecycle, http_address: _ } =
+            self;
         lifecycle.enter(Phase::ShuttingDown);
         server.stop(STOP_GRACE);
         chores.stop();
         if let Some(cleaner) = cleaner {
             cleaner.stop();
         }
+        coordinators.stop();
         let quorum = services.quorum.clone();
         control.run(async move { quorum.shutdown().await })?.context("stop the metadata quorum")?;
         services.replicas.close_all(services.broker_epoch.0).context("close the logs")?;
@@ -225,16 +254,21 @@ fn topic_configs(configs: &Arc<Configs>) -> TopicConfigs {
     Arc::new(move |topic| configs.topic(topic))
 }
 
+/// Who follows the metadata, in this order.
+struct Followers {
+    configs: Arc<Configs>,
+    replicas: Arc<Registry>,
+    coordinators: Arc<Coordinators>,
+}
+
 fn quorum_options(
     config: &BrokerConfig,
     cluster_id: String,
-    configs: &Arc<Configs>,
-    replicas: &Arc<Registry>,
+    followers: Followers,
     clock: &Clock,
     rng: &Arc<Rng>,
 ) -> raft::Options {
-    let (followed_configs, followed_replicas) = (configs.clone(), replicas.clone());
-    let checked_against = configs.clone();
+    let checked_against = followers.configs.clone();
     raft::Options {
         node_id: config.node_id,
         directory: config.metadata_log_dir.join(METADATA_DIRECTORY),
@@ -249,8 +283,9 @@ fn quorum_options(
         clock: clock.clone(),
         rng: rng.clone(),
         on_image: Box::new(move |old, new| {
-            let defaults_changed = followed_configs.metadata_changed(old, new);
-            followed_replicas.metadata_changed(old, new, defaults_changed);
+            let defaults_changed = followers.configs.metadata_changed(old, new);
+            followers.replicas.metadata_changed(old, new, defaults_changed);
+            followers.coordinators.metadata_changed(old, new);
         }),
         on_fatal: Box::new(|error| {
             // As Kafka: a controller that cannot write its log must not go on.

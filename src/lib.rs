@@ -34,7 +34,11 @@
 //!    `budget.rs` (the memory of all connections together).
 //! 10. [`telemetry`]: metrics, log lines, the HTTP listener.
 //! 11. [`env`]: the only doors to time, files and randomness.
-//! 12. [`store`]: a view of coordinator logs in RocksDB. Prepared for consumer groups; nothing uses it yet.
+//! 12. [`coordinator`]: state machines over the partitions of Kafka's own topics. `shard.rs` (what one is), `runtime.rs`
+//!     (the shell of all of them; in `runtime/`: `slot.rs` the lock, `active.rs` a loaded partition, `loading.rs` the
+//!     proof of a view and the replay), `group/` (the rules of groups and offsets, pure).
+//! 13. [`store`]: the view of coordinator logs in RocksDB. `view.rs` (what it can do), `rocks.rs`, `lazy.rs` (when it
+//!     is opened, and given up).
 //!
 //! For tests only: `tidy` (who may use whom, as a test), `fuzz` (mutations and targets), `docs` (this page and the
 //! README against the code).
@@ -57,6 +61,7 @@
 //! - KIP-133 DescribeConfigs and AlterConfigs: `handlers/describe_configs.rs`, `handlers/alter_configs.rs`
 //! - KIP-183 ElectLeaders: `handlers/elect_leaders.rs`, `controller/elections.rs`
 //! - KIP-195 CreatePartitions: `handlers/create_partitions.rs`, `controller/partitions.rs`
+//! - KIP-211 expiry of offsets: `coordinator/group/expiration.rs`, `coordinator/group/offsets.rs`
 //! - KIP-226 dynamic broker keys: `config/layers.rs`, `config/key.rs`, `config/describe.rs`, `controller/configs.rs`,
 //!   `handlers/describe_configs.rs`
 //! - KIP-227 fetch sessions: `handlers/fetch/session.rs`, `handlers/fetch/mod.rs`, `handlers/fetch/look.rs`
@@ -64,11 +69,15 @@
 //!   `handlers/offset_for_leader_epoch.rs`, `replication/replica.rs`, `log/epochs.rs`
 //! - KIP-339 IncrementalAlterConfigs: `handlers/incremental_alter_configs.rs`, `config/dynamic.rs`,
 //!   `controller/configs.rs`
+//! - KIP-345 static members, batched leaves: `coordinator/group/classic/static_member.rs`,
+//!   `coordinator/group/classic/mod.rs`
 //! - KIP-354 greatest lag before compaction: `log/compaction/dirt.rs`, `config/topic.rs`
 //! - KIP-360 producer id and epoch in InitProducerId: `handlers/init_producer_id.rs`
 //! - KIP-390 compression levels: `protocol/compression.rs`
+//! - KIP-394 members that are known before they join: `coordinator/group/classic/join.rs`
 //! - KIP-412 levels of loggers: `telemetry/loggers.rs`, `handlers/logger_levels.rs`,
 //!   `handlers/incremental_alter_configs.rs`, `handlers/describe_configs.rs`
+//! - KIP-429 cooperative rebalancing: `coordinator/group/classic/mod.rs`
 //! - KIP-430 authorized operations: `handlers/metadata.rs`, `handlers/wire.rs`
 //! - KIP-455 reassignments: `handlers/alter_partition_reassignments.rs`, `handlers/list_partition_reassignments.rs`,
 //!   `controller/reassignments.rs`, `controller/partition_change.rs`
@@ -76,6 +85,7 @@
 //! - KIP-464 defaults of CreateTopics: `handlers/create_topics.rs`
 //! - KIP-467 errors of single records: `protocol/validate.rs`, `protocol/produce.rs`
 //! - KIP-482 tagged fields and compact lengths: `protocol/wire.rs`, `protocol/shapes.rs`, `protocol/shapes/walker.rs`
+//! - KIP-496 deletion of offsets: `coordinator/group/offsets.rs`
 //! - KIP-497 maximal ISR: `replication/partition.rs`
 //! - KIP-500 metadata as a log: `raft/mod.rs`
 //! - KIP-511 name and version of the client's software: `handlers/api_versions.rs`, `protocol/shapes.rs`
@@ -83,6 +93,7 @@
 //!   `handlers/delete_topics.rs`, `protocol/produce.rs`, `controller/topics.rs`
 //! - KIP-525 configs in the answer of CreateTopics: `handlers/create_topics.rs`
 //! - KIP-534 delete horizon of a batch: `protocol/batch.rs`, `protocol/records.rs`, `log/compaction/retain.rs`
+//! - KIP-559 protocol names in SyncGroup: `coordinator/group/classic/sync.rs`
 //! - KIP-569 documentation and types in DescribeConfigs: `config/describe.rs`, `handlers/describe_configs.rs`
 //! - KIP-584 features: `handlers/features.rs`, `handlers/update_features.rs`, `handlers/api_versions.rs`,
 //!   `controller/features.rs`
@@ -93,6 +104,8 @@
 //! - KIP-700 DescribeCluster: `handlers/describe_cluster.rs`
 //! - KIP-730 blocks of producer ids: `handlers/producer_ids.rs`, `controller/producer_ids.rs`
 //! - KIP-734 offset of the largest timestamp: `handlers/list_offsets.rs`, `log/by_time.rs`
+//! - KIP-814 static leaders that keep the assignment: `coordinator/group/classic/join.rs`,
+//!   `coordinator/group/classic/static_member.rs`
 //! - KIP-827 room in log directories: `handlers/describe_log_dirs.rs`
 //! - KIP-836 times in DescribeQuorum: `handlers/describe_quorum.rs`
 //! - KIP-853 directories and nodes in DescribeQuorum and Fetch: `handlers/describe_quorum.rs`, `protocol/fetch.rs`
@@ -100,6 +113,7 @@
 //! - KIP-860 reassignments that keep the replication factor: `handlers/alter_partition_reassignments.rs`,
 //!   `controller/reassignments.rs`
 //! - KIP-890 bumped epochs behind a transaction's end: `log/producer_state.rs`
+//! - KIP-915 tags of later releases in records: `coordinator/group/records.rs`
 //! - KIP-919 endpoint types: `handlers/describe_cluster.rs`
 //! - KIP-966 eligible leader replicas: `handlers/describe_topic_partitions.rs`, `handlers/features.rs`,
 //!   `broker/registration.rs`, `controller/image.rs`, `controller/partition_change.rs`
@@ -126,6 +140,7 @@
 pub mod broker;
 pub mod config;
 pub mod controller;
+pub mod coordinator;
 #[cfg(test)]
 mod docs;
 pub mod env;

@@ -31,6 +31,11 @@ impl ControlRuntime {
         Ok(ControlRuntime { handle, stop, thread })
     }
 
+    /// For those who start work there by themselves.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
     /// Runs `work` there and waits for its end. Not for use on a worker.
     pub fn run<T: Send + 'static>(
         &self,

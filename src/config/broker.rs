@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::config::key::{Class, ConfigError, Key};
 use crate::config::keys::{
@@ -234,7 +235,7 @@ pub struct BrokerConfig {
     pub network: NetworkSettings,
     pub log: LogSettings,
     pub metadata: MetadataSettings,
-    pub group: GroupSettings,
+    pub group: Arc<GroupSettings>,
     pub transaction: TransactionSettings,
     /// What a topic without overrides gets; the base of [`TopicConfig::resolve`].
     pub topic_defaults: TopicConfig,
@@ -265,7 +266,7 @@ impl BrokerConfig {
             network: NetworkSettings::read(&values)?,
             log: LogSettings::read(&values)?,
             metadata: MetadataSettings::read(&values)?,
-            group: GroupSettings::read(&values)?,
+            group: Arc::new(GroupSettings::read(&values)?),
             transaction: TransactionSettings::read(&values)?,
             topic_defaults: topic_defaults(&values)?,
         };

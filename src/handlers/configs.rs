@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::config::broker::BrokerConfig;
+use crate::config::broker::{BrokerConfig, GroupSettings};
 use crate::config::describe::{self, Entry, Wanted};
 use crate::config::layers::InForce;
 use crate::config::resource::ConfigResource;
@@ -36,6 +36,11 @@ impl Configs {
     /// The settings that count for this broker.
     pub fn broker(&self) -> Arc<BrokerConfig> {
         self.in_force.load().config().clone()
+    }
+
+    /// What groups run with.
+    pub fn group(&self) -> Arc<GroupSettings> {
+        self.in_force.load().config().group.clone()
     }
 
     /// What `topic` runs with.

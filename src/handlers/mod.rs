@@ -28,6 +28,7 @@ mod elect_leaders;
 mod error_codes;
 pub mod features;
 pub mod fetch;
+pub mod groups;
 mod incremental_alter_configs;
 mod init_producer_id;
 mod list_config_resources;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::configs::Configs;
 use super::fetch::session::SessionCache;
+use super::groups::Groups;
 use super::producer_ids::ProducerIds;
 use crate::config::broker::BrokerConfig;
 use crate::controller::{Answer, ClusterImage, Command, CreateTopic, Partitioning, TopicImage};
@@ -22,6 +23,7 @@ pub struct Services {
     /// Epoch of this broker's registration.
     pub broker_epoch: Offset,
     pub configs: Arc<Configs>,
+    pub groups: Arc<Groups>,
     pub quorum: Quorum,
     pub replicas: Arc<Registry>,
     pub sessions: SessionCache,

@@ -1,7 +1,8 @@
 //! Kafka's primitive types as bytes: a reader that trusts no length, and the writers of what it reads.
 //!
-//! Serves the hot codecs ([`produce`](super::produce), [`fetch`](super::fetch)) only; all other messages go
-//! through the codec crate. Compact strings, compact arrays and tagged fields are KIP-482.
+//! Serves what the codec crate has not: the hot codecs ([`produce`](super::produce), [`fetch`](super::fetch)),
+//! single versions of other messages, and the records of coordinators. Compact strings, compact arrays and tagged
+//! fields are KIP-482.
 
 use std::fmt;
 use std::ops::Range;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 
 use super::cleaner::Cleaning;
@@ -66,6 +66,28 @@ pub enum Required {
     OnDisk(Offset),
 }
 
+/// What a coordinator is told of its log. Called without any lock of the partition, but possibly from within
+/// [`Replica::append_as_coordinator`].
+pub type Listener = Box<dyn Fn(News) + Send + Sync>;
+
+/// What has happened to a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    HighWatermark(Offset),
+    /// Nothing is appended any more.
+    Closed,
+}
+
+/// On whose behalf a leader appends.
+#[derive(Clone, Copy)]
+struct Terms {
+    origin: Origin,
+    /// The ISR must have `min.insync.replicas` members.
+    acks_all: bool,
+    /// The leader epoch the writer believes in.
+    epoch: Option<LeaderEpoch>,
+}
+
 struct Appender {
     /// `None` once the partition is closed: nothing is appended any more.
     log: Option<Log>,
@@ -89,6 +111,8 @@ pub struct Replica {
     /// Follows `Appender::log` for those who read without its lock.
     closed: AtomicBool,
     subscribers: Mutex<Subscribers>,
+    /// The coordinator whose state this partition is.
+    listener: ArcSwapOption<Listener>,
     flusher: Flusher,
     config: ArcSwap<TopicConfig>,
     /// Length of the partition's replica list.
@@ -128,6 +152,7 @@ impl Replica {
             leader_epoch: AtomicI32::new(epoch.0),
             closed: AtomicBool::new(false),
             subscribers: Mutex::default(),
+            listener: ArcSwapOption::empty(),
             flusher,
             config: ArcSwap::new(log.config().clone()),
             replica_count: partition.replicas.len(),
@@ -223,19 +248,50 @@ impl Replica {
         acks_all: bool,
         now: Timestamp,
     ) -> Result<LeaderAppend, ApiError> {
+        let terms = Terms { origin: Origin::Client, acks_all, epoch: None };
+        self.append_on(terms, batch, now).map_err(|error| match error {
+            AppendError::Refused(refusal) => refusal,
+            AppendError::NoSpace(_) | AppendError::Failed(_) => ErrorCode::KafkaStorageError.into(),
+        })
+    }
+
+    /// Appends a batch of the coordinator that leads in `epoch`, as acks=all does. Returns the end of the log behind it.
+    ///
+    /// Errors: as [`Replica::append`], and NOT_LEADER_OR_FOLLOWER when the epoch is over. Only after
+    /// [`AppendError::Failed`] may some of it be in the log.
+    pub fn append_as_coordinator(
+        self: &Arc<Replica>,
+        batch: &mut [u8],
+        epoch: LeaderEpoch,
+        now: Timestamp,
+    ) -> Result<Offset, AppendError> {
+        let terms = Terms { origin: Origin::Coordinator, acks_all: true, epoch: Some(epoch) };
+        self.append_on(terms, batch, now).map(|appended| appended.next_offset)
+    }
+
+    fn append_on(
+        self: &Arc<Replica>,
+        terms: Terms,
+        batch: &mut [u8],
+        now: Timestamp,
+    ) -> Result<LeaderAppend, AppendError> {
         let size_bytes = batch.len();
         let mut appender = self.appender.lock();
-        if acks_all && appender.leadership.in_sync_count() < self.least_in_sync_count() {
-            return Err(ErrorCode::NotEnoughReplicas.into());
+        if terms.acks_all && appender.leadership.in_sync_count() < self.least_in_sync_count() {
+            return Err(ApiError::from(ErrorCode::NotEnoughReplicas).into());
         }
         let Appender { log: Some(log), leadership, .. } = &mut *appender else {
-            return Err(ErrorCode::NotLeaderOrFollower.into());
+            return Err(ApiError::from(ErrorCode::NotLeaderOrFollower).into());
         };
-        let appended = match log.append_as_leader(batch, leadership.epoch(), Origin::Client, now) {
+        if terms.epoch.is_some_and(|expected| expected != leadership.epoch()) {
+            return Err(ApiError::from(ErrorCode::NotLeaderOrFollower).into());
+        }
+        let appended = match log.append_as_leader(batch, leadership.epoch(), terms.origin, now) {
             Ok(appended) => appended,
             Err(error) => {
                 drop(appender);
-                return Err(self.append_failed(error));
+                self.append_failed(&error);
+                return Err(error);
             }
         };
         let next_offset = appended.last_offset + 1;
@@ -259,6 +315,7 @@ impl Replica {
         }
         if has_moved {
             self.subscribers.lock().records_came(size_bytes);
+            self.tell_listener();
         }
         Ok(LeaderAppend {
             first_offset: appended.first_offset,
@@ -268,19 +325,37 @@ impl Replica {
         })
     }
 
-    fn append_failed(&self, error: AppendError) -> ApiError {
+    fn append_failed(&self, error: &AppendError) {
         match error {
-            AppendError::Refused(refusal) => refusal,
+            AppendError::Refused(_) => {}
             AppendError::NoSpace(error) => {
                 tracing::warn!(partition = %self.name, error = format!("{error:#}"), "no room for an append");
-                ErrorCode::KafkaStorageError.into()
             }
             AppendError::Failed(error) => {
                 tracing::error!(partition = %self.name, error = format!("{error:#}"), "append failed with an unknown outcome, the partition goes offline");
                 self.close();
-                ErrorCode::KafkaStorageError.into()
             }
         }
+    }
+
+    /// From here on `listener` is told of every change of the high watermark, which is the answer, until the partition
+    /// closes. It takes the place of an earlier one.
+    pub fn listen(&self, listener: Listener) -> Result<Offset, ErrorCode> {
+        self.listener.store(Some(Arc::new(listener)));
+        if self.is_closed() { Err(ErrorCode::KafkaStorageError) } else { Ok(self.high_watermark()) }
+    }
+
+    fn tell_listener(&self) {
+        if let Some(listener) = &*self.listener.load() {
+            listener(News::HighWatermark(self.high_watermark()));
+        }
+    }
+
+    /// Everything from `from` to the log end, for whoever keeps state in this partition: whole batches, the first of
+    /// which holds `from` or comes next. Reads from disk.
+    pub fn read_to_end(&self, from: Offset, max_size_bytes: usize) -> Result<Vec<u8>, ReadError> {
+        let up_to = self.view.log_end_offset();
+        self.view.read_bytes(from, ReadLimits { max_size_bytes, up_to, at_least_one: true })
     }
 
     /// Publishes what `change` does to the high watermark; whether it moved.
@@ -424,6 +499,7 @@ impl Replica {
         drop(appender);
         if has_moved {
             self.subscribers.lock().changed();
+            self.tell_listener();
         }
     }
 
@@ -484,6 +560,9 @@ impl Replica {
         let log = self.appender.lock().log.take();
         self.closed.store(true, Ordering::Release);
         self.subscribers.lock().changed();
+        if let Some(listener) = self.listener.swap(None) {
+            listener(News::Closed);
+        }
         log
     }
 }

@@ -1,0 +1,350 @@
+//! The coordinator runtime over the real log and RocksDB: stops, kills, power cuts and damaged views, simulated on copies
+//! of the directories. Each ends in the state of the log.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::topic_log::TopicLog;
+use crate::config::topic::TopicConfig;
+use crate::controller::{ClusterImage, MetadataRecord, PartitionRecord, TopicRecord};
+use crate::coordinator::log::PartitionReader;
+use crate::coordinator::runtime::tests::bench::{Command, Registers, now, registers_of};
+use crate::coordinator::runtime::{BatchOptions, Job, Options, Runtime, Settings, SlotState};
+use crate::coordinator::shard::{Scan, Stored};
+use crate::env::clock::Clock;
+use crate::env::rng::Rng;
+use crate::log::dirs::{LogDirectory, Owner};
+use crate::log::files::FileCache;
+use crate::protocol::batch::Compression;
+use crate::protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId, Uuid};
+use crate::replication::chores::Signal;
+use crate::replication::registry::{Registry, RegistryOptions};
+use crate::store::lazy::{DIRECTORY, LazyView};
+use crate::store::view::{Change, Patience, Tier};
+use crate::store::{CoordinatorTopic, PartitionKey};
+
+const ME: BrokerId = BrokerId(1);
+const PARTITION: PartitionIndex = PartitionIndex(0);
+const OF: PartitionKey = PartitionKey { topic: CoordinatorTopic::ConsumerOffsets, partition: PARTITION };
+
+/// One broker's logs and coordinator in a directory, without its sockets.
+struct Machine {
+    log: Arc<TopicLog>,
+    view: Arc<LazyView>,
+    runtime: Arc<Runtime<Registers>>,
+    jobs: Arc<Mutex<VecDeque<Job>>>,
+}
+
+impl Machine {
+    fn start(path: &Path) -> Machine {
+        let owner = Owner { node_id: ME, cluster_id: Some("cluster") };
+        let rng = Rng::system();
+        let directories = LogDirectory::open_all(&[path.to_owned()], &owner, &rng).unwrap();
+        let configs: crate::replication::registry::TopicConfigs = Arc::new(|_| {
+            Arc::new(TopicConfig { cleanup_compact: true, cleanup_delete: false, ..TopicConfig::default() })
+        });
+        let clock = Clock::system();
+        let replicas = Arc::new(Registry::new(RegistryOptions {
+            me: ME,
+            image: Arc::new(image(directories[0].id())),
+            directories,
+            files: FileCache::below_half_of_the_descriptor_limit(),
+            clock: clock.clone(),
+            configs: configs.clone(),
+            producer_expiration_ms: i64::MAX,
+            signal: Arc::new(Signal::default()),
+            cleaner_signal: Arc::new(crate::replication::chores::Signal::default()),
+        }));
+        replicas.load(1).unwrap();
+        let log = Arc::new(TopicLog {
+            topic: CoordinatorTopic::ConsumerOffsets,
+            replicas,
+            configs,
+            clock: clock.clone(),
+        });
+        let jobs: Arc<Mutex<VecDeque<Job>>> = Arc::default();
+        let (queue, view) = (jobs.clone(), Arc::new(LazyView::inside(path)));
+        let runtime = Runtime::new(Options {
+            topic: CoordinatorTopic::ConsumerOffsets,
+            new_shard: Box::new(|_| Registers::default()),
+            writer: log.clone(),
+            reader: log.clone(),
+            view: view.clone(),
+            clock,
+            settings: Box::new(|_| Settings {
+                batches: BatchOptions { max_size_bytes: 1 << 20, compression: Compression::None },
+                commit_timeout_ms: 5_000,
+            }),
+            background: Box::new(move |job| queue.lock().push_back(job)),
+        });
+        let machine = Machine { log, view, runtime, jobs };
+        machine.runtime.lead(PARTITION, LeaderEpoch(0));
+        machine.run_jobs();
+        machine
+    }
+
+    fn run_jobs(&self) {
+        loop {
+            let Some(job) = self.jobs.lock().pop_front() else { return };
+            job();
+        }
+    }
+
+    fn set(&self, name: &str, value: Option<&str>) {
+        let command = Command::Set(vec![(name.into(), value.map(Into::into))]);
+        self.runtime.submit(PARTITION, command).now().ok().expect("alone nothing waits").unwrap();
+    }
+
+    /// Some hundred records over a few registers, some cleared.
+    fn work(&self, round: &str) {
+        for at in 0..300 {
+            let value = format!("{round}/{at}/{}", "x".repeat(at % 50));
+            self.set(&format!("r{}", at % 37), (at % 5 > 0).then_some(&value));
+        }
+    }
+
+    /// An entry that no log knows: whoever sees it believes the view.
+    fn mark_view(&self) {
+        let view = self.view.get().unwrap();
+        let stamp = view.stamp(OF).unwrap().unwrap();
+        let mark = Change { key: b"mark", value: Some(b"") };
+        view.apply(OF, &mut [mark].into_iter(), &stamp, Patience::Wait).unwrap();
+    }
+
+    fn flush_view(&self) {
+        self.view.get().unwrap().flush().unwrap();
+    }
+
+    fn believes_its_view(&self) -> bool {
+        self.view.get().unwrap().get(OF, b"mark", Tier::Disk).unwrap().is_some()
+    }
+
+    fn of_log(&self) -> BTreeMap<String, String> {
+        let (mut from, end) = self.log.bounds(PARTITION).unwrap();
+        let mut batches = Vec::new();
+        while from < end {
+            let bytes = self.log.read(PARTITION, from, 1).unwrap();
+            from = crate::protocol::batch::Batch::split_first(&bytes).unwrap().0.next_offset();
+            batches.push(bytes);
+        }
+        registers_of(&batches)
+    }
+
+    fn read(&self) -> BTreeMap<String, String> {
+        let look = |(): &(), stored: &dyn Stored| {
+            let mut seen = BTreeMap::new();
+            stored.scan(b"r/", &mut |key, value| {
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                seen.insert(text(&key[2..]), text(value));
+                Scan::Next
+            })?;
+            Ok(seen)
+        };
+        // Warm or not, the shard checks what is stored against what it has replayed.
+        let get = self.runtime.submit(PARTITION, Command::Get("r0".into())).now();
+        assert!(matches!(get, Ok(Ok(_))));
+        let read = self.runtime.read(PARTITION, |_| Ok(()), look);
+        now(read).expect("the check has warmed it").unwrap()
+    }
+
+    /// As a clean stop does.
+    fn stop(self) {
+        self.runtime.stop();
+        self.log.replicas.close_all(1).unwrap();
+    }
+}
+
+fn image(directory: Uuid) -> ClusterImage {
+    let mut image = ClusterImage::new("cluster".into());
+    let topic_id = TopicId(Uuid::from_u128(77));
+    let topic = TopicRecord { name: CoordinatorTopic::ConsumerOffsets.name().into(), topic_id };
+    let partition = PartitionRecord {
+        partition: PARTITION,
+        topic_id,
+        replicas: vec![ME],
+        isr: vec![ME],
+        removing_replicas: Vec::new(),
+        adding_replicas: Vec::new(),
+        leader: ME,
+        leader_recovery_state: 0,
+        leader_epoch: LeaderEpoch(0),
+        partition_epoch: 0,
+        directories: vec![directory],
+        elr: Vec::new(),
+        last_known_elr: Vec::new(),
+    };
+    image.replay(&MetadataRecord::Topic(topic), Offset(0)).unwrap();
+    image.replay(&MetadataRecord::Partition(partition), Offset(1)).unwrap();
+    image
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_directory(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// What a kill leaves: the files as they are.
+fn copy_of(path: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    copy_directory(path, copy.path());
+    copy
+}
+
+/// The view's only database.
+fn database(path: &Path) -> PathBuf {
+    let databases: Vec<_> = std::fs::read_dir(path.join(DIRECTORY)).unwrap().collect();
+    assert_eq!(databases.len(), 1);
+    databases[0].as_ref().unwrap().path()
+}
+
+/// Starts on what lies in `path`; it must be what the log says. Whether the view was believed.
+#[track_caller]
+fn check_start(path: &Path) -> bool {
+    let machine = Machine::start(path);
+    assert_eq!(machine.runtime.led(), [(PARTITION, SlotState::Active)]);
+    assert_eq!(machine.read(), machine.of_log());
+    let believed = machine.believes_its_view();
+    machine.set("after", Some("1"));
+    machine.stop();
+    believed
+}
+
+#[test]
+fn after_a_clean_stop_the_view_is_at_the_end_of_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let machine = Machine::start(directory.path());
+    machine.work("first");
+    machine.mark_view();
+    let expected = machine.of_log();
+    assert_eq!(machine.read(), expected);
+    machine.stop();
+    let machine = Machine::start(directory.path());
+    assert_eq!(machine.view.get().unwrap().stamp(OF).unwrap().unwrap().next_offset, Offset(300));
+    assert!(machine.believes_its_view());
+    assert_eq!(machine.read(), expected);
+    machine.stop();
+}
+
+#[test]
+fn after_a_kill_the_rest_of_the_log_is_replayed() {
+    let directory = tempfile::tempdir().unwrap();
+    let machine = Machine::start(directory.path());
+    machine.work("first");
+    let never_flushed = copy_of(directory.path());
+    assert!(!check_start(never_flushed.path()));
+    machine.mark_view();
+    machine.flush_view();
+    machine.work("second");
+    let behind = copy_of(directory.path());
+    assert!(check_start(behind.path()));
+    machine.stop();
+}
+
+#[test]
+fn a_view_ahead_of_a_torn_log_is_rebuilt() {
+    let directory = tempfile::tempdir().unwrap();
+    let machine = Machine::start(directory.path());
+    machine.work("first");
+    machine.mark_view();
+    machine.flush_view();
+    let torn = copy_of(directory.path());
+    machine.stop();
+    let log = torn.path().join("__consumer_offsets-0/00000000000000000000.log");
+    let mut bytes = std::fs::read(&log).unwrap();
+    // What the file system has not brought to disk ends in zeros or is missing.
+    let written = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes.truncate(written - 5);
+    std::fs::write(&log, bytes).unwrap();
+    assert!(!check_start(torn.path()));
+    assert!(Machine::start(torn.path()).log.bounds(PARTITION).unwrap().1 >= Offset(300));
+}
+
+#[test]
+fn a_view_of_a_history_that_a_power_cut_took_is_rebuilt() {
+    let directory = tempfile::tempdir().unwrap();
+    let machine = Machine::start(directory.path());
+    machine.work("first");
+    let log_before = copy_of(directory.path());
+    machine.work("second");
+    machine.mark_view();
+    machine.flush_view();
+    let after = copy_of(directory.path());
+    machine.stop();
+    // The view reached the disk and the log did not; then the log went another way, without the view.
+    std::fs::remove_dir_all(log_before.path().join(DIRECTORY)).unwrap();
+    let other = Machine::start(log_before.path());
+    other.work("other");
+    other.work("third");
+    other.stop();
+    std::fs::remove_dir_all(log_before.path().join(DIRECTORY)).unwrap();
+    copy_directory(&after.path().join(DIRECTORY), &log_before.path().join(DIRECTORY));
+    assert!(!check_start(log_before.path()));
+}
+
+#[test]
+fn a_deleted_or_damaged_view_is_rebuilt() {
+    let directory = tempfile::tempdir().unwrap();
+    let machine = Machine::start(directory.path());
+    machine.work("first");
+    machine.mark_view();
+    machine.flush_view();
+    machine.work("second");
+    machine.flush_view();
+    let killed = copy_of(directory.path());
+    machine.stop();
+
+    let deleted = copy_of(killed.path());
+    std::fs::remove_dir_all(deleted.path().join(DIRECTORY)).unwrap();
+    assert!(!check_start(deleted.path()));
+
+    for ending in ["sst", "MANIFEST", "CURRENT", "OPTIONS"] {
+        for damage in [flip, truncate, remove] {
+            let damaged = copy_of(killed.path());
+            for entry in std::fs::read_dir(database(damaged.path())).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                if name.contains(ending) {
+                    damage(&path);
+                }
+            }
+            let believed = check_start(damaged.path());
+            assert!(!believed || ending == "OPTIONS", "{ending}");
+        }
+    }
+}
+
+fn flip(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes.iter_mut().step_by(97).for_each(|byte| *byte ^= 0x55);
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn truncate(path: &Path) {
+    let bytes = std::fs::read(path).unwrap();
+    std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+}
+
+fn remove(path: &Path) {
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_closed_log_ends_the_coordinator() {
+    let directory = tempfile::tempdir().unwrap();
+    let machine = Machine::start(directory.path());
+    machine.set("a", Some("1"));
+    drop(machine.log.replica(PARTITION).unwrap().close());
+    let refused = machine.runtime.submit(PARTITION, Command::Get("a".into())).now();
+    assert!(matches!(refused, Ok(Err(_))));
+}

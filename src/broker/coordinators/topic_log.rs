@@ -1,0 +1,97 @@
+//! The partitions of one coordinator topic as the coordinators see them: their logs, through the registry.
+
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+
+use crate::controller::TopicImage;
+use crate::coordinator::log::{AppendFailure, PartitionReader, PartitionWriter, WatermarkListener};
+use crate::env::clock::Clock;
+use crate::log::append::AppendError;
+use crate::protocol::errors::{ApiError, ErrorCode};
+use crate::protocol::ids::{LeaderEpoch, Offset, PartitionIndex, TopicId};
+use crate::replication::registry::{Registry, TopicConfigs};
+use crate::replication::replica::{News, Replica};
+use crate::store::CoordinatorTopic;
+
+pub struct TopicLog {
+    pub topic: CoordinatorTopic,
+    pub replicas: Arc<Registry>,
+    pub configs: TopicConfigs,
+    pub clock: Clock,
+}
+
+impl TopicLog {
+    fn image(&self) -> Result<Arc<TopicImage>, ErrorCode> {
+        let image = self.replicas.image();
+        image.topic(self.topic.name()).cloned().ok_or(ErrorCode::UnknownTopicOrPartition)
+    }
+
+    /// The replica of a partition that this broker leads.
+    pub fn replica(&self, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
+        self.replicas.leader(&*self.image()?, partition)
+    }
+
+    fn replica_to_read(&self, partition: PartitionIndex) -> anyhow::Result<Arc<Replica>> {
+        self.replica(partition).map_err(|code| anyhow!("find the log of partition {partition}: {code}"))
+    }
+}
+
+impl PartitionWriter for TopicLog {
+    fn append(
+        &self,
+        partition: PartitionIndex,
+        epoch: LeaderEpoch,
+        batch: &mut [u8],
+    ) -> Result<Offset, AppendFailure> {
+        let replica = self.replica(partition).map_err(|code| AppendFailure::Refused(code.into()))?;
+        let appended = replica.append_as_coordinator(batch, epoch, self.clock.now());
+        appended.map_err(|error| match error {
+            AppendError::Refused(refusal) => AppendFailure::Refused(refusal),
+            AppendError::NoSpace(_) => AppendFailure::Refused(ErrorCode::KafkaStorageError.into()),
+            AppendError::Failed(_) => AppendFailure::Unknown(ErrorCode::KafkaStorageError.into()),
+        })
+    }
+
+    fn watch(
+        &self,
+        partition: PartitionIndex,
+        listener: Arc<dyn WatermarkListener>,
+    ) -> Result<Offset, ApiError> {
+        let tell = move |news| match news {
+            News::HighWatermark(high_watermark) => listener.watermark_moved(partition, high_watermark),
+            News::Closed => listener.closed(partition),
+        };
+        Ok(self.replica(partition)?.listen(Box::new(tell))?)
+    }
+}
+
+impl PartitionReader for TopicLog {
+    fn topic_id(&self) -> anyhow::Result<TopicId> {
+        Ok(self.image().map_err(|code| anyhow!("find {}: {code}", self.topic.name()))?.id)
+    }
+
+    fn bounds(&self, partition: PartitionIndex) -> anyhow::Result<(Offset, Offset)> {
+        let replica = self.replica_to_read(partition)?;
+        Ok((replica.log_start_offset(), replica.log_end_offset()))
+    }
+
+    fn read(
+        &self,
+        partition: PartitionIndex,
+        from: Offset,
+        max_size_bytes: usize,
+    ) -> anyhow::Result<Vec<u8>> {
+        let bytes = self.replica_to_read(partition)?.read_to_end(from, max_size_bytes);
+        bytes.map_err(|error| anyhow!("{error:?}")).with_context(|| format!("read the log from {from}"))
+    }
+
+    fn epoch_at(&self, partition: PartitionIndex, offset: Offset) -> Option<LeaderEpoch> {
+        self.replica(partition).ok()?.epoch_at(offset)
+    }
+
+    fn tombstone_retention_ms(&self) -> i64 {
+        // Without the topic there is no log to be proved by.
+        self.image().map_or(0, |topic| (self.configs)(&topic).delete_retention_ms)
+    }
+}

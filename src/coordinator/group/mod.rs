@@ -1,0 +1,16 @@
+//! Consumer groups and their committed offsets: the rules of `__consumer_offsets`, pure.
+//!
+//! [`shard`] is the state of one partition and dispatches; `command.rs` is what can be asked; [`records`] are the records in
+//! Kafka's schemas; `classic/` the classic protocol (JoinGroup to LeaveGroup); `offsets.rs` commits, reads and deletes
+//! offsets; `expiration.rs` lets them expire (KIP-211). Kafka: `GroupCoordinatorShard`, `GroupMetadataManager`,
+//! `OffsetMetadataManager`.
+
+pub mod classic;
+pub mod command;
+pub mod expiration;
+pub mod offsets;
+pub mod records;
+pub mod shard;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,311 @@
+//! One partition of `__consumer_offsets`: its groups by id, and which file decides what. Kafka: `GroupCoordinatorShard`.
+//!
+//! Groups are in memory, one small entry each; their offsets are not: they are in the view, however many there are.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::classic::describe::{GroupDescription, ListedGroup};
+use super::classic::heartbeat::heartbeat;
+use super::classic::join::{JoinResponse, join};
+use super::classic::leave::leave;
+use super::classic::sync::{assignment_committed, assignment_failed, sync};
+use super::classic::{ClassicGroup, Draft, MemberEvent};
+use super::command::{Command, Response, Soft};
+use super::expiration::{self, Cursor};
+use super::offsets;
+use super::records::{self, Record};
+use crate::config::broker::GroupSettings;
+use crate::coordinator::shard::{
+    Event, KeyValue, MalformedRecord, Now, Outcome, RequestId, Scan, Shard, Stored,
+};
+use crate::protocol::errors::{ApiError, ErrorCode};
+use crate::protocol::ids::Timestamp;
+
+/// The settings of the moment: most `group.*` keys may change while the broker runs.
+pub type CurrentSettings = Arc<dyn Fn() -> Arc<GroupSettings> + Send + Sync>;
+
+/// How long a deadline waits whose records were refused.
+const REFUSED_EXPIRY_PAUSE_MS: i64 = 1000;
+
+/// State of one coordinator partition.
+pub struct GroupShard {
+    pub(super) groups: HashMap<Arc<str>, ClassicGroup>,
+    /// Every group that has a deadline, earliest first, at its `listed_ms`. A heartbeat moves a deadline back and
+    /// leaves the entry where it is; when its time comes the true one is looked up.
+    deadlines: BTreeSet<(i64, Arc<str>)>,
+    /// When the offsets are looked through for expired ones; `None` while there is no group.
+    pub(super) next_expiry_ms: Option<i64>,
+    /// Where that look goes on; `None` begins a new round.
+    pub(super) expiry_cursor: Option<Cursor>,
+    pub(super) settings: CurrentSettings,
+}
+
+impl GroupShard {
+    pub fn new(settings: CurrentSettings) -> GroupShard {
+        GroupShard {
+            groups: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            next_expiry_ms: None,
+            expiry_cursor: None,
+            settings,
+        }
+    }
+
+    /// `None` for a group that does not exist.
+    pub fn describe(&self, group: &str) -> Option<GroupDescription> {
+        self.groups.get(group).map(ClassicGroup::describe)
+    }
+
+    pub fn list(&self) -> impl Iterator<Item = ListedGroup> {
+        self.groups.values().map(ClassicGroup::list)
+    }
+
+    fn dispatch(
+        &self,
+        command: Command,
+        request: RequestId,
+        now: Now,
+        stored: &dyn Stored,
+    ) -> Result<Outcome<GroupShard>, ApiError> {
+        match command {
+            Command::Join(join_request) => Ok(join(self, join_request, request, now)),
+            Command::Sync(sync_request) => Ok(sync(self, sync_request, request, now)),
+            Command::Heartbeat(heartbeat_request) => Ok(heartbeat(self, heartbeat_request, request, now)),
+            Command::Leave(leave_request) => Ok(leave(self, leave_request, request, now)),
+            Command::AssignmentCommitted { group, generation } => {
+                Ok(assignment_committed(self, &group, generation, now))
+            }
+            Command::AssignmentFailed { group, generation, error, leader_sync } => {
+                Ok(assignment_failed(self, &group, generation, error, leader_sync, now))
+            }
+            Command::JoinFailed { request, member_id, error } => {
+                Ok(Outcome::reply(request, Response::Join(JoinResponse::error(&member_id, error))))
+            }
+            Command::PutOff { group } => Ok(self.put_off(group, now)),
+            Command::DeleteGroup { group } => self.delete_group(group, request, stored),
+            Command::Commit(commit) => offsets::commit(self, commit, request, now),
+            Command::DeleteOffsets(delete) => offsets::delete(self, delete, request, stored),
+            Command::TopicsDeleted { topics } => offsets::topics_deleted(self, &topics, request, stored),
+        }
+    }
+
+    fn delete_group(
+        &self,
+        group: Arc<str>,
+        id: RequestId,
+        stored: &dyn Stored,
+    ) -> Result<Outcome<GroupShard>, ApiError> {
+        let Some(found) = self.groups.get(&group) else {
+            return Err(ApiError::new(ErrorCode::GroupIdNotFound, format!("Group {group} not found.")));
+        };
+        found.validate_delete()?;
+        let mut outcome = Outcome::reply(id, Response::Done);
+        for record in offsets::tombstones_of_group(&group, stored)? {
+            outcome.durable(record);
+        }
+        outcome.durable(Record::Group(group, None));
+        Ok(outcome)
+    }
+
+    /// What was due was refused, and nothing has changed: the log may be full, or replicas away.
+    fn put_off(&self, group: Option<Arc<str>>, now: Now) -> Outcome<GroupShard> {
+        let until_ms = now.uptime_ms + REFUSED_EXPIRY_PAUSE_MS;
+        let mut outcome = Outcome::nothing();
+        outcome.soft(match group {
+            Some(group) => Soft::PutOff { group, until_ms },
+            None => Soft::ExpiryLooked { next_ms: Some(until_ms), cursor: self.expiry_cursor.clone() },
+        });
+        outcome
+    }
+
+    /// Puts a group in the place of what it was, and its deadline in order.
+    fn install(&mut self, mut group: ClassicGroup) {
+        self.unlist(&group.id);
+        group.listed_ms = group.next_deadline();
+        if let Some(deadline_ms) = group.listed_ms {
+            self.deadlines.insert((deadline_ms, group.id.clone()));
+        }
+        self.groups.insert(group.id.clone(), group);
+    }
+
+    fn remove(&mut self, group: &str) {
+        self.unlist(group);
+        self.groups.remove(group);
+    }
+
+    fn unlist(&mut self, group: &str) {
+        let listed = self.groups.get(group).and_then(|group| Some((group.listed_ms?, group.id.clone())));
+        if let Some(entry) = listed {
+            self.deadlines.remove(&entry);
+        }
+    }
+
+    fn heard(&mut self, group: &str, event: &MemberEvent) {
+        let Some(found) = self.groups.get_mut(group) else { return };
+        let Some(member) = found.members.get_mut(&event.member_id) else { return };
+        member.session_deadline_ms = event.session_deadline_ms;
+        let is_listed_early = found.listed_ms.is_some_and(|listed_ms| listed_ms <= event.session_deadline_ms);
+        if !is_listed_early {
+            self.relist(group);
+        }
+    }
+
+    fn relist(&mut self, group: &str) {
+        let deadline_ms = self.groups.get(group).and_then(ClassicGroup::next_deadline);
+        self.list_at(group, deadline_ms);
+    }
+
+    fn list_at(&mut self, group: &str, deadline_ms: Option<i64>) {
+        self.unlist(group);
+        let Some(found) = self.groups.get_mut(group) else { return };
+        found.listed_ms = deadline_ms;
+        if let Some(deadline_ms) = found.listed_ms {
+            self.deadlines.insert((deadline_ms, found.id.clone()));
+        }
+    }
+
+    /// A group whose offsets are known, and nothing else: consumers that assign themselves, tools.
+    fn ensure_group(&mut self, group: &Arc<str>, created: Timestamp) {
+        if !self.groups.contains_key(group) {
+            self.install(ClassicGroup::new(group.clone(), created));
+        }
+    }
+
+    fn replay_record(&mut self, record: &Record) {
+        match record {
+            Record::Group(group, Some(value)) => {
+                self.install(ClassicGroup::from_record(group.clone(), value))
+            }
+            Record::Group(group, None) => self.remove(group),
+            Record::Offset(key, Some(value)) => self.ensure_group(&key.group, value.commit_timestamp),
+            // The group stays until it is deleted itself.
+            Record::Offset(_, None) => {}
+        }
+    }
+
+    fn replay_soft(&mut self, event: &Soft) {
+        match event {
+            Soft::Group(group) => self.install(ClassicGroup::clone(group)),
+            Soft::Member { group, event } => self.heard(group, event),
+            Soft::DeadlineLooked { group } => self.relist(group),
+            Soft::PutOff { group, until_ms } => self.list_at(group, Some(*until_ms)),
+            Soft::ExpiryLooked { next_ms, cursor } => {
+                self.next_expiry_ms = *next_ms;
+                self.expiry_cursor = cursor.clone();
+            }
+        }
+    }
+}
+
+fn retried_later(outcome: Outcome<GroupShard>, group: Option<Arc<str>>) -> Outcome<GroupShard> {
+    Outcome { on_failed: Some(Box::new(move |_| Command::PutOff { group })), ..outcome }
+}
+
+impl Shard for GroupShard {
+    type Command = Command;
+    type Response = Response;
+    type Record = Record;
+    type Soft = Soft;
+
+    fn encode(record: &Record) -> KeyValue {
+        records::encode(record)
+    }
+
+    fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<Record>, MalformedRecord> {
+        records::decode(key, value)
+    }
+
+    fn decide(
+        &self,
+        command: Command,
+        request: RequestId,
+        now: Now,
+        stored: &dyn Stored,
+    ) -> Result<Outcome<GroupShard>, ApiError> {
+        let mut outcome = self.dispatch(command, request, now, stored)?;
+        if outcome.events.iter().any(|event| matches!(event, Event::Durable(_))) {
+            // The first group of the shard begins the looks through its offsets.
+            outcome.events.extend(expiration::first_look(self, now).map(Event::Soft));
+        }
+        Ok(outcome)
+    }
+
+    fn expire(&self, now: Now, stored: &dyn Stored) -> Outcome<GroupShard> {
+        let listed = self.deadlines.first().filter(|(deadline_ms, _)| *deadline_ms <= now.uptime_ms);
+        if let Some((_, id)) = listed {
+            let mut draft = Draft::new(self.groups[id].clone(), now, (self.settings)());
+            if draft.expire() {
+                let group = Some(id.clone());
+                return retried_later(draft.finish(), group);
+            }
+            let mut outcome = Outcome::nothing();
+            outcome.soft(Soft::DeadlineLooked { group: id.clone() });
+            return outcome;
+        }
+        match self.next_expiry_ms {
+            Some(due_ms) if due_ms <= now.uptime_ms => {
+                retried_later(expiration::look(self, now, stored), None)
+            }
+            Some(_) | None => Outcome::nothing(),
+        }
+    }
+
+    fn replay(&mut self, event: &Event<Record, Soft>) {
+        match event {
+            Event::Durable(record) => self.replay_record(record),
+            Event::Soft(soft) => self.replay_soft(soft),
+        }
+    }
+
+    fn next_deadline(&self) -> Option<i64> {
+        let listed = self.deadlines.first().map(|(deadline_ms, _)| *deadline_ms);
+        listed.into_iter().chain(self.next_expiry_ms).min()
+    }
+
+    fn restore(&mut self, stored: &dyn Stored) -> Result<(), ApiError> {
+        let mut found = Vec::new();
+        let mut malformed = None;
+        stored.scan(
+            &records::groups_prefix(),
+            &mut |key, value| match records::decode(key, Some(value)) {
+                Ok(Some(record)) => {
+                    found.push(record);
+                    Scan::Next
+                }
+                Ok(None) => Scan::Next,
+                Err(error) => {
+                    malformed = Some(error);
+                    Scan::Stop
+                }
+            },
+        )?;
+        if let Some(MalformedRecord(reason)) = malformed {
+            // Only what was decoded once gets into the view.
+            return Err(ApiError::new(ErrorCode::CoordinatorNotAvailable, reason));
+        }
+        found.iter().for_each(|record| self.replay_record(record));
+        offsets::groups_with_offsets(stored, &mut |group| {
+            self.ensure_group(&Arc::from(group), Timestamp::NONE);
+        })
+    }
+
+    fn loaded(&mut self, now: Now) {
+        let settings = (self.settings)();
+        if let Some(look) = expiration::first_look(self, now).filter(|_| !self.groups.is_empty()) {
+            self.replay_soft(&look);
+        }
+        let ids: Vec<Arc<str>> = self.groups.keys().cloned().collect();
+        for id in ids {
+            let mut draft = Draft::new(self.groups[&id].clone(), now, settings.clone());
+            for member_id in draft.member_ids() {
+                draft.update(&member_id, |member| member.restart_session(now));
+            }
+            if draft.group.members.len() > settings.group_max_size {
+                // The limit was lowered. Nobody waits yet, so this asks for joins and writes nothing.
+                draft.prepare_rebalance();
+            }
+            self.install(draft.group);
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! The stories of `stories/*.txt`: a command, a line of dashes, and what happens. `KLAMM_BLESS=1` writes what happens
+//! into the file; a reader judges the difference.
+//!
+//! `join r1 a range,sticky v4 session=10s` is a JoinGroup of client `a`, answered under the name `r1`. The uuid of a new
+//! member is a number here, so that the members of client `a` are `a-1`, `a-2`. `state` shows the group.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::world::World;
+use crate::coordinator::group::classic::HeartbeatRequest;
+use crate::coordinator::group::classic::group::{ClassicGroup, Phase};
+use crate::coordinator::group::classic::join::JoinRequest;
+use crate::coordinator::group::classic::leave::{LeaveRequest, LeavingMember};
+use crate::coordinator::group::classic::member::{Awaiting, Protocol};
+use crate::coordinator::group::classic::sync::SyncRequest;
+use crate::coordinator::group::command::Command;
+use crate::protocol::errors::ErrorCode;
+
+const UUID_START: &str = "00000000-0000-0000-0000-";
+
+/// `a-00000000-0000-0000-0000-000000000001` as `a-1`.
+fn shorten(text: &str) -> String {
+    let mut parts = text.split(UUID_START);
+    let mut short = parts.next().unwrap_or("").to_owned();
+    for part in parts {
+        let (number, rest) = part.split_at(12);
+        short.push_str(number.trim_start_matches('0'));
+        short.push_str(rest);
+    }
+    short
+}
+
+fn lengthen(member: &str) -> String {
+    match member.rsplit_once('-') {
+        Some((name, number)) => format!("{name}-{}", Uuid::from_u128(number.parse().unwrap())),
+        None => member.to_owned(),
+    }
+}
+
+fn arc(text: &str) -> Arc<str> {
+    Arc::from(text)
+}
+
+fn milliseconds(text: &str) -> i64 {
+    match text.strip_suffix("ms") {
+        Some(number) => number.parse().unwrap(),
+        None => text.strip_suffix('s').expect("a time ends with s or ms").parse::<i64>().unwrap() * 1000,
+    }
+}
+
+struct Arguments<'a> {
+    words: Vec<&'a str>,
+}
+
+impl<'a> Arguments<'a> {
+    fn value(&self, key: &str) -> Option<&'a str> {
+        self.words.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+    }
+
+    fn number<T: std::str::FromStr>(&self, key: &str) -> Option<T>
+    where
+        T::Err: std::fmt::Debug,
+    {
+        self.value(key).map(|text| text.parse().unwrap())
+    }
+
+    fn time(&self, key: &str, default_ms: i64) -> i32 {
+        self.value(key).map_or(default_ms, milliseconds) as i32
+    }
+
+    fn instance(&self) -> Option<Arc<str>> {
+        self.value("instance").map(arc)
+    }
+
+    fn version(&self) -> i16 {
+        let version = self.words.iter().find_map(|word| word.strip_prefix('v')?.parse().ok());
+        version.unwrap_or(9)
+    }
+}
+
+struct Story {
+    world: World,
+    uuids: u128,
+    group: Arc<str>,
+}
+
+impl Story {
+    fn new() -> Story {
+        let mut world = World::new();
+        world.configure(|settings| settings.group_initial_rebalance_delay_ms = 0);
+        Story { world, uuids: 0, group: arc("g") }
+    }
+
+    fn run(&mut self, line: &str) -> String {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (verb, words) = words.split_first().unwrap();
+        let arguments = Arguments { words: words.to_vec() };
+        match *verb {
+            "settings" => self.configure(&arguments),
+            "join" => self.join(&arguments),
+            "sync" => self.sync(&arguments),
+            "heartbeat" => {
+                let request = HeartbeatRequest {
+                    group: self.group.clone(),
+                    member_id: arc(&lengthen(words[1])),
+                    instance_id: arguments.instance(),
+                    generation: arguments.number("generation").unwrap(),
+                };
+                self.world.submit(words[0], Command::Heartbeat(request));
+            }
+            "leave" => self.leave(&arguments),
+            "delete" => self.world.submit(words[0], Command::DeleteGroup { group: self.group.clone() }),
+            "advance" => self.world.advance(milliseconds(words[0])),
+            "lag" => self.world.lagging = true,
+            "commit" => {
+                self.world.lagging = false;
+                self.world.commit();
+            }
+            "refuse" => self.world.refuse = Some(ErrorCode::NotEnoughReplicas),
+            "failover" => self.world.fail_over(),
+            "state" => {
+                let shown = match self.world.shard.groups.get(&self.group) {
+                    Some(group) => show_group(group, self.world.now.uptime_ms),
+                    None => "no group".to_owned(),
+                };
+                self.world.said.push(shown);
+            }
+            other => panic!("no such verb: {other}"),
+        }
+        let said = std::mem::take(&mut self.world.said);
+        let said: Vec<String> = said.iter().map(|line| shorten(line)).collect();
+        if said.is_empty() { "nothing".to_owned() } else { said.join("\n") }
+    }
+
+    fn configure(&mut self, arguments: &Arguments) {
+        self.world.configure(|settings| {
+            if let Some(delay) = arguments.value("initial-delay") {
+                settings.group_initial_rebalance_delay_ms = milliseconds(delay) as i32;
+            }
+            if let Some(size) = arguments.number("max-size") {
+                settings.group_max_size = size;
+            }
+        });
+    }
+
+    /// `join NAME CLIENT PROTOCOLS [member=] [instance=] [type=] [metadata=] [session=] [rebalance=] [vN]`
+    fn join(&mut self, arguments: &Arguments) {
+        self.uuids += 1;
+        let [name, client, protocols, ..] = arguments.words[..] else { panic!("join NAME CLIENT PROTOCOLS") };
+        let metadata = Bytes::copy_from_slice(arguments.value("metadata").unwrap_or(client).as_bytes());
+        let protocol = |name: &str| Protocol { name: arc(name), metadata: metadata.clone() };
+        let request = JoinRequest {
+            group: self.group.clone(),
+            member_id: arc(&lengthen(arguments.value("member").unwrap_or(""))),
+            instance_id: arguments.instance(),
+            client_id: arc(client),
+            client_host: arc("/127.0.0.1"),
+            fresh_uuid: Uuid::from_u128(self.uuids),
+            protocol_type: arc(arguments.value("type").unwrap_or("consumer")),
+            protocols: protocols.split(',').map(protocol).collect(),
+            session_timeout_ms: arguments.time("session", 10_000),
+            rebalance_timeout_ms: arguments.time("rebalance", 60_000),
+            requires_known_member_id: arguments.version() >= 4,
+            supports_skipping_assignment: arguments.version() >= 9,
+        };
+        self.world.submit(name, Command::Join(request));
+    }
+
+    /// `sync NAME MEMBER generation= [MEMBER:ASSIGNMENT ...] [instance=] [protocol=]`
+    fn sync(&mut self, arguments: &Arguments) {
+        let assigned = arguments.words[2..].iter().filter_map(|word| word.split_once(':'));
+        let assigned = assigned.map(|(member, assignment)| {
+            (arc(&lengthen(member)), Bytes::copy_from_slice(assignment.as_bytes()))
+        });
+        let request = SyncRequest {
+            group: self.group.clone(),
+            member_id: arc(&lengthen(arguments.words[1])),
+            instance_id: arguments.instance(),
+            generation: arguments.number("generation").unwrap(),
+            protocol_type: arguments.value("type").map(arc),
+            protocol: arguments.value("protocol").map(arc),
+            assignments: assigned.collect(),
+        };
+        self.world.submit(arguments.words[0], Command::Sync(request));
+    }
+
+    /// `leave NAME MEMBER|instance=I ...`
+    fn leave(&mut self, arguments: &Arguments) {
+        let member = |word: &&str| match word.strip_prefix("instance=") {
+            Some(instance) => LeavingMember { member_id: arc(""), instance_id: Some(arc(instance)) },
+            None => LeavingMember { member_id: arc(&lengthen(word)), instance_id: None },
+        };
+        let members = arguments.words[1..].iter().map(member).collect();
+        let request = LeaveRequest { group: self.group.clone(), members };
+        self.world.submit(arguments.words[0], Command::Leave(request));
+    }
+}
+
+fn show_group(group: &ClassicGroup, now_ms: i64) -> String {
+    let mut shown = format!("{} generation={}", group.state_name(), group.generation);
+    if let Phase::PreparingRebalance { deadline_ms, .. } = &group.phase {
+        shown.push_str(&format!(" until=+{}ms", deadline_ms - now_ms));
+    }
+    if let Some(deadline_ms) = group.sync_deadline_ms {
+        shown.push_str(&format!(" sync-until=+{}ms", deadline_ms - now_ms));
+    }
+    for member in group.members.values() {
+        let awaiting = match member.awaiting {
+            Awaiting::Nothing => "",
+            Awaiting::Join(_) => " joins",
+            Awaiting::Sync(_) => " syncs",
+        };
+        let leads = if group.is_leader(&member.member_id) { " leads" } else { "" };
+        let session = member.session_deadline_ms - now_ms;
+        let assignment = String::from_utf8_lossy(&member.assignment);
+        shown.push_str(&format!(
+            "\n  {} session=+{session}ms assignment={assignment:?}{leads}{awaiting}",
+            member.member_id
+        ));
+    }
+    for (member_id, deadline_ms) in &group.pending_joins {
+        shown.push_str(&format!("\n  {member_id} is promised until=+{}ms", deadline_ms - now_ms));
+    }
+    shown
+}
+
+/// Runs a story and returns the text with what really happens.
+fn tell(text: &str) -> String {
+    let mut story = Story::new();
+    let mut told = String::new();
+    let mut expected = false;
+    for line in text.lines() {
+        // Between a line of dashes and an empty line stands what is expected.
+        if line.is_empty() {
+            expected = false;
+            told.push('\n');
+        } else if line.starts_with("----") {
+            expected = true;
+        } else if line.starts_with('#') {
+            told.push_str(&format!("{line}\n"));
+        } else if !expected {
+            told.push_str(&format!("{line}\n----\n{}\n", story.run(line)));
+        }
+    }
+    told
+}
+
+#[test]
+fn stories_go_as_they_are_told() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/coordinator/group/stories");
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(paths.len() > 5, "the stories are not where they should be");
+    for path in paths {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let told = tell(&text);
+        if std::env::var_os("KLAMM_BLESS").is_some() {
+            std::fs::write(&path, told).unwrap();
+        } else {
+            assert!(told == text, "{} goes otherwise:\n{told}", path.display());
+        }
+    }
+}

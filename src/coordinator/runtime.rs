@@ -1,0 +1,275 @@
+//! The shell of all coordinators: loads partitions, decides, appends, replays, parks replies, fires deadlines.
+//!
+//! Generic over a [`Shard`], which knows the rules and nothing else; the log is reached through two small traits, the
+//! view through `store`. A command is decided, appended and replayed on the thread that brings it, under the lock of
+//! its partition, and its answer is there at once unless it has to wait for the high watermark.
+//!
+//! Architecture invariants: nothing is replayed before it is appended; no answer leaves before all that it may show is
+//! committed; a refused append has changed nothing; an append of unknown outcome ends the term. The lock of a partition
+//! is taken before that of its log, never across an await, and whoever is told something inside waits outside.
+//! Kafka: `CoordinatorRuntime`.
+
+mod active;
+mod batches;
+mod deadlines;
+mod loading;
+mod overlay;
+mod slot;
+mod stored;
+mod submitted;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use parking_lot::{Mutex, RwLock};
+
+pub use self::batches::{BatchOptions, compression};
+use self::deadlines::Deadlines;
+use self::loading::{LoadQueue, Work};
+use self::slot::Slot;
+use self::stored::Layered;
+pub use self::submitted::{Answer, Submitted};
+use super::log::{PartitionReader, PartitionWriter};
+use super::shard::{Now, Shard, Stored};
+use crate::env::clock::Clock;
+use crate::protocol::errors::{ApiError, ErrorCode};
+use crate::protocol::ids::{LeaderEpoch, PartitionIndex};
+use crate::store::lazy::LazyView;
+use crate::store::view::{Tier, View, ViewError};
+use crate::store::{CoordinatorTopic, PartitionKey};
+
+/// Settings in force.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    pub batches: BatchOptions,
+    /// How long an answer waits for the high watermark.
+    pub commit_timeout_ms: i64,
+}
+
+/// Work for a thread that may block.
+pub type Job = Box<dyn FnOnce() + Send>;
+
+/// What a runtime is made of.
+pub struct Options<S> {
+    pub topic: CoordinatorTopic,
+    pub new_shard: Box<dyn Fn(PartitionIndex) -> S + Send + Sync>,
+    pub writer: Arc<dyn PartitionWriter>,
+    pub reader: Arc<dyn PartitionReader>,
+    pub view: Arc<LazyView>,
+    pub clock: Clock,
+    pub settings: Box<dyn Fn(PartitionIndex) -> Settings + Send + Sync>,
+    /// Brings work to the blocking pool.
+    pub background: Box<dyn Fn(Job) + Send + Sync>,
+}
+
+/// What a led partition is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotState {
+    Loading,
+    Active,
+    /// It cannot be loaded, or its log is closed.
+    Failed,
+}
+
+/// All coordinator partitions of one topic that this broker leads. Usable from every thread.
+pub struct Runtime<S: Shard> {
+    options: Options<S>,
+    this: Weak<Runtime<S>>,
+    slots: RwLock<HashMap<PartitionIndex, Arc<Slot<S>>>>,
+    /// Held while terms begin and end, so that they do so one after the other.
+    terms: Mutex<()>,
+    loads: LoadQueue<S>,
+    deadlines: Deadlines,
+}
+
+impl<S: Shard> Runtime<S> {
+    pub fn new(options: Options<S>) -> Arc<Runtime<S>> {
+        Arc::new_cyclic(|this| Runtime {
+            options,
+            this: this.clone(),
+            slots: RwLock::default(),
+            terms: Mutex::new(()),
+            loads: LoadQueue::default(),
+            deadlines: Deadlines::new(),
+        })
+    }
+
+    /// Decides, appends and replays `command` before it returns; the answer may have to wait.
+    ///
+    /// Errors besides the shard's: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, and what
+    /// Kafka makes of a failed append.
+    pub fn submit(&self, partition: PartitionIndex, command: S::Command) -> Submitted<S::Response> {
+        let slot = match self.slot(partition) {
+            Ok(slot) => slot,
+            Err(error) => return Submitted::ready(Err(error)),
+        };
+        slot.submit(self, command)
+    }
+
+    /// Reads committed state: `check` under the partition's lock, then `look` at the committed records without it; on
+    /// this thread when all it needs is in memory, else on the blocking pool.
+    pub async fn read<P, T>(
+        &self,
+        partition: PartitionIndex,
+        check: impl FnOnce(&S) -> Result<P, ApiError>,
+        look: impl Fn(&P, &dyn Stored) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError>
+    where
+        P: Send + 'static,
+        T: Send + 'static,
+    {
+        let slot = self.slot(partition)?;
+        let (view, over, passed) = slot.take_turn(self, |active, _| {
+            Ok((active.view().clone(), active.committed_layer(), check(active.shard())))
+        })?;
+        let passed = passed?;
+        let of = slot.of;
+        let stored = Layered::new(of, &*view, over.as_ref(), Tier::Warm);
+        let seen = look(&passed, &stored);
+        let (seen, trouble) = match stored.into_trouble() {
+            Some(ViewError::Cold) => {
+                let view = view.clone();
+                let reading = tokio::task::spawn_blocking(move || {
+                    let stored = Layered::new(of, &*view, over.as_ref(), Tier::Disk);
+                    (look(&passed, &stored), stored.into_trouble())
+                });
+                reading.await.expect("a panic ends the process")
+            }
+            trouble => (seen, trouble),
+        };
+        if let Some(ViewError::Failed(error)) = trouble {
+            tracing::error!(partition = %of, error = format!("{error:#}"), "the view is damaged and is rebuilt from the log");
+            self.give_up_view(&view);
+            return Err(ErrorCode::CoordinatorNotAvailable.into());
+        }
+        // What was read may belong to a view that is being rebuilt.
+        if slot.is_resigned() { Err(ErrorCode::NotCoordinator.into()) } else { seen }
+    }
+
+    /// `check` over the newest state, answered once everything appended so far is committed.
+    pub async fn inspect<T>(
+        &self,
+        partition: PartitionIndex,
+        check: impl FnOnce(&S) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let slot = self.slot(partition)?;
+        let (seen, committed) =
+            slot.take_turn(self, |active, _| Ok((check(active.shard()), active.when_committed(self))))?;
+        if let Some(committed) = committed {
+            committed.await.unwrap_or_else(|_| Err(ErrorCode::NotCoordinator.into()))?;
+        }
+        seen
+    }
+
+    /// This broker leads `partition` from `epoch` on: loads it on the blocking pool. Nothing happens when it does so
+    /// already.
+    pub fn lead(&self, partition: PartitionIndex, epoch: LeaderEpoch) {
+        let _terms = self.terms.lock();
+        let known = self.slots.read().get(&partition).cloned();
+        match known {
+            Some(slot) if slot.epoch >= epoch && !slot.is_resigned() => return,
+            Some(slot) => slot.resign(),
+            None => {}
+        }
+        let of = PartitionKey { topic: self.options.topic, partition };
+        let slot = Arc::new(Slot::new(self.this.clone(), of, epoch));
+        self.slots.write().insert(partition, slot.clone());
+        self.enqueue(Work::Load(slot));
+    }
+
+    /// Until `partition` is loaded, or cannot be, or is not led.
+    pub async fn loaded(&self, partition: PartitionIndex) {
+        if let Ok(slot) = self.slot(partition) {
+            slot.loaded().await;
+        }
+    }
+
+    /// This broker leads `partition` no longer.
+    pub fn resign(&self, partition: PartitionIndex) {
+        let _terms = self.terms.lock();
+        let slot = self.slots.write().remove(&partition);
+        if let Some(slot) = slot {
+            slot.resign();
+        }
+    }
+
+    /// The topic is deleted: resigns, and has dropped what the view holds of `partition`.
+    pub fn forget(&self, partition: PartitionIndex) {
+        self.resign(partition);
+        self.enqueue(Work::Forget(PartitionKey { topic: self.options.topic, partition }));
+    }
+
+    /// The broker stops: resigns from everything and brings the view to disk, so that the next start need not replay.
+    /// Blocking.
+    pub fn stop(&self) {
+        let partitions: Vec<PartitionIndex> = self.slots.read().keys().copied().collect();
+        partitions.into_iter().for_each(|partition| self.resign(partition));
+        if let Err(error) = self.options.view.close() {
+            tracing::warn!(error = format!("{error:#}"), "close the view; the next start replays the logs");
+        }
+    }
+
+    /// The partitions this broker leads.
+    pub fn led(&self) -> Vec<(PartitionIndex, SlotState)> {
+        self.all().into_iter().map(|slot| (slot.of.partition, slot.describe())).collect()
+    }
+
+    /// Fires deadlines for ever; does nothing while there are none.
+    pub async fn run_deadlines(self: Arc<Self>) {
+        loop {
+            self.expire();
+            self.deadlines.sleep(&self.options.clock, || self.next_deadline_ms()).await;
+        }
+    }
+
+    /// Fires the deadlines that are due.
+    pub fn expire(&self) {
+        let now_ms = self.options.clock.uptime_ms();
+        for slot in self.all().into_iter().filter(|slot| slot.deadline_ms() <= now_ms) {
+            slot.expire(self);
+        }
+    }
+
+    /// The next deadline on the monotonic clock; `i64::MAX` for none.
+    fn next_deadline_ms(&self) -> i64 {
+        self.slots.read().values().map(|slot| slot.deadline_ms()).min().unwrap_or(i64::MAX)
+    }
+
+    fn slot(&self, partition: PartitionIndex) -> Result<Arc<Slot<S>>, ApiError> {
+        self.slots.read().get(&partition).cloned().ok_or_else(|| ErrorCode::NotCoordinator.into())
+    }
+
+    fn all(&self) -> Vec<Arc<Slot<S>>> {
+        self.slots.read().values().cloned().collect()
+    }
+
+    fn now(&self) -> Now {
+        Now { wall: self.options.clock.now(), uptime_ms: self.options.clock.uptime_ms() }
+    }
+
+    fn settings(&self, partition: PartitionIndex) -> Settings {
+        (self.options.settings)(partition)
+    }
+
+    /// `failed` is damaged: all partitions are loaded again, into a new one.
+    fn give_up_view(&self, failed: &Arc<dyn View>) {
+        if !self.options.view.give_up(failed) {
+            return;
+        }
+        let Some(this) = self.this.upgrade() else { return };
+        // Elsewhere: whoever has found it may have the lock of a partition.
+        (self.options.background)(Box::new(move || this.load_again()));
+    }
+
+    fn load_again(&self) {
+        let _terms = self.terms.lock();
+        for old in self.all() {
+            old.resign();
+            let slot = Arc::new(Slot::new(self.this.clone(), old.of, old.epoch));
+            self.slots.write().insert(old.of.partition, slot.clone());
+            self.enqueue(Work::Load(slot));
+        }
+    }
+}

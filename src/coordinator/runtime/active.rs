@@ -1,0 +1,476 @@
+//! A loaded coordinator partition: decides, appends, replays, and says who may be told what. One turn at a time,
+//! under the slot's lock; nothing here waits.
+//!
+//! Kafka: `CoordinatorRuntime.CoordinatorContext`, `CoordinatorWriteEvent`.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::batches::{self, Encoded};
+use super::overlay::{Layer, Overlay};
+use super::slot::Watermark;
+use super::stored::Layered;
+use super::submitted::Answer;
+use super::{Runtime, Settings};
+use crate::coordinator::log::AppendFailure;
+use crate::coordinator::shard::{Event, KeyValue, Now, Outcome, RequestId, Shard};
+use crate::protocol::batch::Batch;
+use crate::protocol::errors::{ApiError, ErrorCode};
+use crate::protocol::ids::{LeaderEpoch, Offset, TopicId};
+use crate::store::PartitionKey;
+use crate::store::stamps::Stamp;
+use crate::store::view::{Change, Patience, Tier, View, ViewError};
+
+/// How long a view that was busy is left alone.
+const BUSY_PAUSE_MS: i64 = 20;
+/// Deadlines of a shard that one turn works off; the rest is due at once, in the next turn.
+const MOST_EXPIRATIONS_AT_ONCE: usize = 1_000;
+
+/// An answer on its way to whoever waits for it.
+type Sent<T> = (oneshot::Sender<Answer<T>>, Answer<T>);
+type Answers<S> = Vec<(RequestId, Answer<<S as Shard>::Response>)>;
+
+/// Why a partition cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// Nobody knows what is in the log.
+    UnknownOutcome,
+    /// The view is damaged: everything must be loaded again.
+    View,
+}
+
+/// What waits until the log is committed up to a position.
+struct Waiting<S: Shard> {
+    at: Offset,
+    /// On the monotonic clock; from then on the answers are an error.
+    deadline_ms: i64,
+    answers: Answers<S>,
+    on_committed: Option<S::Command>,
+    told: Option<oneshot::Sender<Answer<()>>>,
+}
+
+/// What leaves when the lock is released.
+pub(super) struct Turn<S: Shard> {
+    /// The request of the thread that has the turn.
+    own: Option<(RequestId, Option<Answer<S::Response>>)>,
+    answers: Vec<Sent<S::Response>>,
+    told: Vec<Sent<()>>,
+}
+
+impl<S: Shard> Turn<S> {
+    pub fn begin() -> Turn<S> {
+        Turn { own: None, answers: Vec::new(), told: Vec::new() }
+    }
+
+    /// Sends what others wait for; those who do not wait any more do not mind.
+    pub fn end(self) {
+        for (sender, answer) in self.answers {
+            let _ = sender.send(answer);
+        }
+        for (sender, answer) in self.told {
+            let _ = sender.send(answer);
+        }
+    }
+}
+
+/// What an active partition is made of.
+pub(super) struct Loaded<S> {
+    pub of: PartitionKey,
+    pub epoch: LeaderEpoch,
+    pub topic_id: TopicId,
+    pub view: Arc<dyn View>,
+    pub shard: S,
+    pub overlay: Overlay,
+    pub log_end: Offset,
+    pub watermark: Arc<Watermark>,
+}
+
+pub(super) struct Active<S: Shard> {
+    of: PartitionKey,
+    epoch: LeaderEpoch,
+    topic_id: TopicId,
+    view: Arc<dyn View>,
+    shard: S,
+    overlay: Overlay,
+    /// When a busy view is asked again, on the monotonic clock.
+    ask_view_at_ms: Option<i64>,
+    /// End of the log behind the last append; what the shard shows may stand up to here.
+    appended_to: Offset,
+    committed_to: Offset,
+    watermark: Arc<Watermark>,
+    /// Requests without an answer.
+    requests: HashMap<RequestId, oneshot::Sender<Answer<S::Response>>>,
+    /// In the order of positions.
+    waiting: VecDeque<Waiting<S>>,
+    todo: VecDeque<S::Command>,
+    last_request: u64,
+}
+
+impl<S: Shard> Active<S> {
+    pub fn new(loaded: Loaded<S>) -> Active<S> {
+        let Loaded { of, epoch, topic_id, view, shard, overlay, log_end, watermark } = loaded;
+        Active {
+            of,
+            epoch,
+            topic_id,
+            view,
+            shard,
+            overlay,
+            ask_view_at_ms: None,
+            appended_to: log_end,
+            committed_to: watermark.get(),
+            watermark,
+            requests: HashMap::new(),
+            waiting: VecDeque::new(),
+            todo: VecDeque::new(),
+            last_request: 0,
+        }
+    }
+
+    pub fn shard(&self) -> &S {
+        &self.shard
+    }
+
+    pub fn view(&self) -> &Arc<dyn View> {
+        &self.view
+    }
+
+    /// What is committed but not in the view.
+    pub fn committed_layer(&self) -> Option<Layer> {
+        self.overlay.committed(self.committed_to)
+    }
+
+    /// Whether the log has told more than was followed.
+    pub fn is_behind(&self) -> bool {
+        self.watermark.get() > self.committed_to
+    }
+
+    /// Decides `command`, whose answer [`Active::take_answer`] has, or parks.
+    pub fn submit(
+        &mut self,
+        runtime: &Runtime<S>,
+        command: S::Command,
+        turn: &mut Turn<S>,
+    ) -> Result<(), Lost> {
+        let id = self.next_request();
+        turn.own = Some((id, None));
+        self.decide(runtime, command, id, turn)
+    }
+
+    /// The answer to the turn's own request, or where it will come.
+    pub fn take_answer(
+        &mut self,
+        turn: &mut Turn<S>,
+    ) -> Result<Answer<S::Response>, oneshot::Receiver<Answer<S::Response>>> {
+        let (id, answer) = turn.own.take().expect("the turn has submitted a request");
+        answer.ok_or_else(|| {
+            let (sender, receiver) = oneshot::channel();
+            self.requests.insert(id, sender);
+            receiver
+        })
+    }
+
+    /// Until what was appended so far is committed; `None` when it is.
+    pub fn when_committed(&mut self, runtime: &Runtime<S>) -> Option<oneshot::Receiver<Answer<()>>> {
+        if self.appended_to <= self.watermark.get() {
+            return None;
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.park(runtime, Vec::new(), None, Some(sender));
+        Some(receiver)
+    }
+
+    /// Works off what follows from the high watermark and from what was done, until there is nothing left.
+    pub fn settle(&mut self, runtime: &Runtime<S>, turn: &mut Turn<S>) -> Result<(), Lost> {
+        loop {
+            self.advance(runtime, turn)?;
+            let Some(command) = self.todo.pop_front() else { return Ok(()) };
+            let id = self.next_request();
+            self.decide(runtime, command, id, turn)?;
+        }
+    }
+
+    /// Answers what has waited too long, and lets the shard work off its deadlines.
+    pub fn expire(&mut self, runtime: &Runtime<S>, turn: &mut Turn<S>) -> Result<(), Lost> {
+        let now = runtime.now();
+        self.time_out(now, turn);
+        for _ in 0..MOST_EXPIRATIONS_AT_ONCE {
+            if self.shard.next_deadline().is_none_or(|at| at > now.uptime_ms) {
+                return Ok(());
+            }
+            let stored = Layered::new(self.of, &*self.view, Some(self.overlay.latest()), Tier::Disk);
+            let outcome = self.shard.expire(now, &stored);
+            let trouble = stored.into_trouble();
+            self.check_view(trouble)?;
+            self.carry_out(runtime, outcome, now, turn)?;
+            self.settle(runtime, turn)?;
+        }
+        Ok(())
+    }
+
+    /// When [`Active::expire`] is next due on the monotonic clock.
+    pub fn next_deadline(&self) -> Option<i64> {
+        let overdue = self.waiting.iter().find(|waiting| !waiting.is_silent());
+        let overdue = overdue.map(|waiting| waiting.deadline_ms);
+        overdue.into_iter().chain(self.shard.next_deadline()).chain(self.ask_view_at_ms).min()
+    }
+
+    /// This broker is the coordinator no longer: everybody who waits is told.
+    pub fn end(self, turn: &mut Turn<S>) {
+        let refusal = || Err(ErrorCode::NotCoordinator.into());
+        if let Some((_, answer)) = &mut turn.own {
+            answer.get_or_insert_with(refusal);
+        }
+        turn.answers.extend(self.requests.into_values().map(|sender| (sender, refusal())));
+        let told = self.waiting.into_iter().filter_map(|waiting| waiting.told);
+        turn.told.extend(told.map(|sender| (sender, Err(ErrorCode::NotCoordinator.into()))));
+    }
+
+    fn next_request(&mut self) -> RequestId {
+        self.last_request += 1;
+        RequestId(self.last_request)
+    }
+
+    fn decide(
+        &mut self,
+        runtime: &Runtime<S>,
+        command: S::Command,
+        id: RequestId,
+        turn: &mut Turn<S>,
+    ) -> Result<(), Lost> {
+        let now = runtime.now();
+        let stored = Layered::new(self.of, &*self.view, Some(self.overlay.latest()), Tier::Disk);
+        let decided = self.shard.decide(command, id, now, &stored);
+        let trouble = stored.into_trouble();
+        self.check_view(trouble)?;
+        match decided {
+            Ok(outcome) => self.carry_out(runtime, outcome, now, turn),
+            Err(error) => {
+                // A refusal, too, may come from what can still be taken back.
+                self.reply(runtime, vec![(id, Err(error))], None, turn);
+                Ok(())
+            }
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        runtime: &Runtime<S>,
+        outcome: Outcome<S>,
+        now: Now,
+        turn: &mut Turn<S>,
+    ) -> Result<(), Lost> {
+        let Outcome { events, replies, on_committed, on_failed } = outcome;
+        match self.append_and_replay(runtime, &events, now) {
+            Ok(()) => {
+                let answers = replies.into_iter().map(|(id, response)| (id, Ok(response))).collect();
+                self.reply(runtime, answers, on_committed, turn);
+                Ok(())
+            }
+            Err(Stopped::Refused(error)) => {
+                for (id, _) in replies {
+                    self.answer(id, Err(error.clone()), turn);
+                }
+                self.todo.extend(on_failed.map(|on_failed| on_failed(error.code)));
+                Ok(())
+            }
+            Err(Stopped::Lost(lost)) => Err(lost),
+        }
+    }
+
+    fn append_and_replay(
+        &mut self,
+        runtime: &Runtime<S>,
+        events: &[Event<S::Record, S::Soft>],
+        now: Now,
+    ) -> Result<(), Stopped> {
+        let is_durable = |event: &Event<_, _>| match event {
+            Event::Durable(_) => true,
+            Event::Soft(_) => false,
+        };
+        let mut replayed = 0;
+        if events.iter().any(is_durable) {
+            if self.overlay.is_full() {
+                return Err(Stopped::Refused(ErrorCode::CoordinatorNotAvailable.into()));
+            }
+            let Settings { batches: options, .. } = runtime.settings(self.of.partition);
+            let batches = batches::encode::<S>(events, options, now.wall)
+                .map_err(|code| Stopped::Refused(for_client(code.into())))?;
+            for batch in batches {
+                let Encoded { mut bytes, records, event_count } = batch;
+                let next_offset = self.append(runtime, &mut bytes)?;
+                events[replayed..event_count].iter().for_each(|event| self.shard.replay(event));
+                replayed = event_count;
+                let (batch, _) = Batch::split_first(&bytes).expect("a batch that was built is whole");
+                let stamp = Stamp {
+                    topic_id: self.topic_id,
+                    next_offset,
+                    leader_epoch: self.epoch,
+                    batch_crc: batch.stored_crc(),
+                    batch_timestamp: now.wall,
+                };
+                self.take_in(records, stamp).map_err(Stopped::Lost)?;
+            }
+        }
+        events[replayed..].iter().for_each(|event| self.shard.replay(event));
+        Ok(())
+    }
+
+    fn append(&mut self, runtime: &Runtime<S>, bytes: &mut [u8]) -> Result<Offset, Stopped> {
+        match runtime.options.writer.append(self.of.partition, self.epoch, bytes) {
+            Ok(next_offset) => {
+                assert!(next_offset > self.appended_to, "an append moves the end of the log");
+                self.appended_to = next_offset;
+                Ok(next_offset)
+            }
+            Err(AppendFailure::Refused(error)) => {
+                tracing::debug!(partition = %self.of, %error, "an append of the coordinator was refused");
+                Err(Stopped::Refused(for_client(error)))
+            }
+            Err(AppendFailure::Unknown(error)) => {
+                tracing::error!(partition = %self.of, %error, "an append of the coordinator has an unknown outcome: it resigns");
+                Err(Stopped::Lost(Lost::UnknownOutcome))
+            }
+        }
+    }
+
+    /// `records` stand in the log up to `stamp`: into the view if they are committed, else over it.
+    fn take_in(&mut self, records: Vec<KeyValue>, stamp: Stamp) -> Result<(), Lost> {
+        if self.overlay.is_empty() && stamp.next_offset <= self.watermark.get() {
+            let mut changes =
+                records.iter().map(|record| Change { key: &record.key, value: record.value.as_deref() });
+            match self.view.apply(self.of, &mut changes, &stamp, Patience::None) {
+                Ok(()) => return Ok(()),
+                // The overlay asks again.
+                Err(error) => self.check_view(Some(error))?,
+            }
+        }
+        self.overlay.push(records, stamp);
+        Ok(())
+    }
+
+    /// Nothing is wrong with a view that is busy.
+    fn check_view(&self, error: Option<ViewError>) -> Result<(), Lost> {
+        match error {
+            None | Some(ViewError::Busy | ViewError::Cold) => Ok(()),
+            Some(ViewError::Failed(error)) => {
+                let error = format!("{error:#}");
+                tracing::error!(partition = %self.of, error, "the view is damaged and is rebuilt from the log");
+                Err(Lost::View)
+            }
+        }
+    }
+
+    /// Follows the high watermark.
+    fn advance(&mut self, runtime: &Runtime<S>, turn: &mut Turn<S>) -> Result<(), Lost> {
+        self.committed_to = self.watermark.get();
+        if !self.overlay.is_empty() {
+            self.drain_overlay(runtime)?;
+        }
+        while self.waiting.front().is_some_and(|front| front.at <= self.committed_to) {
+            let Some(front) = self.waiting.pop_front() else { break };
+            for (id, answer) in front.answers {
+                self.answer(id, answer, turn);
+            }
+            turn.told.extend(front.told.map(|sender| (sender, Ok(()))));
+            self.todo.extend(front.on_committed);
+        }
+        Ok(())
+    }
+
+    fn drain_overlay(&mut self, runtime: &Runtime<S>) -> Result<(), Lost> {
+        let now_ms = runtime.options.clock.uptime_ms();
+        if self.ask_view_at_ms.is_some_and(|at| at > now_ms) {
+            return Ok(());
+        }
+        let drained = self.overlay.drain(&*self.view, self.of, self.committed_to, Patience::None);
+        let is_busy = matches!(drained, Err(ViewError::Busy));
+        self.ask_view_at_ms = is_busy.then(|| now_ms.saturating_add(BUSY_PAUSE_MS));
+        self.check_view(drained.err())
+    }
+
+    /// Answers once everything appended so far is committed.
+    fn reply(
+        &mut self,
+        runtime: &Runtime<S>,
+        answers: Answers<S>,
+        on_committed: Option<S::Command>,
+        turn: &mut Turn<S>,
+    ) {
+        if self.appended_to <= self.watermark.get() && self.waiting.is_empty() {
+            for (id, answer) in answers {
+                self.answer(id, answer, turn);
+            }
+            self.todo.extend(on_committed);
+        } else if !answers.is_empty() || on_committed.is_some() {
+            self.park(runtime, answers, on_committed, None);
+        }
+    }
+
+    fn park(
+        &mut self,
+        runtime: &Runtime<S>,
+        answers: Answers<S>,
+        on_committed: Option<S::Command>,
+        told: Option<oneshot::Sender<Answer<()>>>,
+    ) {
+        let Settings { commit_timeout_ms, .. } = runtime.settings(self.of.partition);
+        let deadline_ms = runtime.now().uptime_ms.saturating_add(commit_timeout_ms);
+        self.waiting.push_back(Waiting { at: self.appended_to, deadline_ms, answers, on_committed, told });
+    }
+
+    /// A request is answered once; what comes later is dropped.
+    fn answer(&mut self, id: RequestId, answer: Answer<S::Response>, turn: &mut Turn<S>) {
+        match &mut turn.own {
+            Some((own, first)) if *own == id => {
+                first.get_or_insert(answer);
+            }
+            Some(_) | None => {
+                turn.answers.extend(self.requests.remove(&id).map(|sender| (sender, answer)));
+            }
+        }
+    }
+
+    /// `offsets.commit.timeout.ms`: the log goes on, those who wait need not.
+    fn time_out(&mut self, now: Now, turn: &mut Turn<S>) {
+        let refusal = || for_client(ErrorCode::RequestTimedOut.into());
+        let mut late = Vec::new();
+        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.deadline_ms <= now.uptime_ms) {
+            late.extend(waiting.answers.drain(..).map(|(id, _)| id));
+            turn.told.extend(waiting.told.take().map(|sender| (sender, Err(refusal()))));
+        }
+        for id in late {
+            self.answer(id, Err(refusal()), turn);
+        }
+    }
+}
+
+impl<S: Shard> Waiting<S> {
+    /// Nobody waits with it.
+    fn is_silent(&self) -> bool {
+        self.answers.is_empty() && self.told.is_none()
+    }
+}
+
+/// Why an outcome was not carried out to its end.
+enum Stopped {
+    Refused(ApiError),
+    Lost(Lost),
+}
+
+/// What a client is told of a failed append (`CoordinatorOperationExceptionHelper.handleOperationException`).
+fn for_client(error: ApiError) -> ApiError {
+    match error.code {
+        ErrorCode::UnknownTopicOrPartition
+        | ErrorCode::NotEnoughReplicas
+        | ErrorCode::NotEnoughReplicasAfterAppend
+        | ErrorCode::RequestTimedOut => ErrorCode::CoordinatorNotAvailable.into(),
+        ErrorCode::NotLeaderOrFollower | ErrorCode::KafkaStorageError => ErrorCode::NotCoordinator.into(),
+        ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge | ErrorCode::InvalidFetchSize => {
+            ErrorCode::UnknownServerError.into()
+        }
+        _ => error,
+    }
+}

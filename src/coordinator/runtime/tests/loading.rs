@@ -1,0 +1,209 @@
+//! What a start finds: views that the log proves, and views that it does not. Each ends in the state of the log.
+
+use std::sync::Arc;
+
+use super::bench::{Bench, Command, OF, PARTITION, RETENTION_MS, answer};
+use crate::coordinator::runtime::SlotState;
+use crate::env::clock::Clock;
+use crate::protocol::batch::Compression;
+use crate::protocol::ids::{Offset, Timestamp, TopicId, Uuid};
+use crate::protocol::records::{BatchBuilder, BatchHeader, NewRecord};
+use crate::store::memory::MemoryView;
+use crate::store::view::{Change, Patience, View};
+
+/// A broker after `count` commits over three registers, one of them cleared again.
+fn used(count: i64) -> Bench {
+    let bench = Bench::new(true);
+    for at in 0..count {
+        bench.set(&format!("r{}", at % 3), &at.to_string()).now().ok().unwrap().unwrap();
+    }
+    bench.submit(Command::Set(vec![("r1".into(), None)])).now().ok().unwrap().unwrap();
+    bench
+}
+
+fn view_of(bench: &Bench) -> MemoryView {
+    let copy = MemoryView::default();
+    copy.copy_from(&bench.view);
+    copy
+}
+
+/// Starts over `bench`'s log with `view`; what it holds must be what the log says. Whether the view was believed.
+#[track_caller]
+fn check_start(bench: &Bench, view: MemoryView) -> bool {
+    let canary = Change { key: b"canary", value: Some(b"") };
+    if let Some(stamp) = view.stamp(OF).unwrap() {
+        view.apply(OF, &mut [canary].into_iter(), &stamp, Patience::Wait).unwrap();
+    }
+    let started = Bench::over(bench.log.clone(), Arc::new(view), bench.clock.clone());
+    started.lead();
+    assert_eq!(started.runtime.led(), [(PARTITION, SlotState::Active)]);
+    assert_eq!(started.read().unwrap(), bench.log.registers(i64::MAX));
+    // The shard checks what is stored against what it has replayed.
+    assert!(answer(&mut started.submit(Command::Get("r0".into()))).unwrap().is_ok());
+    let believed = started.view.get(OF, b"canary", crate::store::view::Tier::Disk).unwrap().is_some();
+    assert!(answer(&mut started.set("after", "1")).unwrap().is_ok());
+    believed
+}
+
+#[test]
+fn a_view_at_the_end_of_the_log_is_believed_however_old() {
+    let bench = used(7);
+    bench.clock.advance_ms(10 * RETENTION_MS);
+    assert!(check_start(&bench, view_of(&bench)));
+}
+
+#[test]
+fn a_view_behind_the_log_is_believed_and_the_rest_replayed() {
+    let bench = used(7);
+    let behind = view_of(&bench);
+    bench.set("r2", "later").now().ok().unwrap().unwrap();
+    bench.submit(Command::Set(vec![("r0".into(), None)])).now().ok().unwrap().unwrap();
+    assert!(check_start(&bench, behind));
+}
+
+#[test]
+fn no_view_is_rebuilt() {
+    assert!(!check_start(&used(7), MemoryView::default()));
+}
+
+#[test]
+fn a_view_ahead_of_the_log_is_dropped() {
+    let bench = used(7);
+    let ahead = view_of(&bench);
+    let mut batches = bench.log.batches();
+    batches.truncate(4);
+    bench.log.set_batches(batches);
+    assert!(!check_start(&bench, ahead));
+}
+
+#[test]
+fn a_view_of_a_history_that_was_cut_off_is_dropped() {
+    let bench = used(7);
+    let other = view_of(&bench);
+    let mut batches = bench.log.batches();
+    batches.truncate(4);
+    bench.log.set_batches(batches);
+    let second = Bench::over(bench.log.clone(), Arc::new(MemoryView::default()), bench.clock.clone());
+    second.lead();
+    for at in 0..9 {
+        second.set("other", &at.to_string()).now().ok().unwrap().unwrap();
+    }
+    assert!(!check_start(&bench, other), "the same offset and epoch, another CRC");
+}
+
+#[test]
+fn a_view_of_a_deleted_topic_is_dropped() {
+    let bench = used(7);
+    let old = view_of(&bench);
+    *bench.log.topic_id.lock() = TopicId(Uuid::from_u128(2));
+    assert!(!check_start(&bench, old));
+}
+
+#[test]
+fn a_compacted_log_proves_a_view_by_epoch_while_tombstones_last() {
+    let bench = used(7);
+    let behind = view_of(&bench);
+    bench.set("r1", "later").now().ok().unwrap().unwrap();
+    bench.submit(Command::Set(vec![("r0".into(), None)])).now().ok().unwrap().unwrap();
+    // The batch that the stamp names goes, and the tombstone behind it stays.
+    bench.log.compact(|batch| batch.next_offset() == Offset(8));
+    assert!(check_start(&bench, behind));
+
+    let bench = used(7);
+    let behind = view_of(&bench);
+    bench.clock.advance_ms(10);
+    bench.submit(Command::Set(vec![("r0".into(), None)])).now().ok().unwrap().unwrap();
+    bench.set("r2", "later").now().ok().unwrap().unwrap();
+    bench.clock.advance_ms(RETENTION_MS);
+    // The tombstone behind the stamp goes: the view still has what it deleted.
+    bench.log.compact(|batch| (1..9).contains(&batch.base_offset().0));
+    assert!(!check_start(&bench, behind));
+}
+
+#[test]
+fn an_idle_log_with_a_late_record_needs_no_rebuild() {
+    let bench = used(7);
+    let behind = view_of(&bench);
+    bench.clock.advance_ms(10 * RETENTION_MS);
+    bench.set("r2", "later").now().ok().unwrap().unwrap();
+    assert!(check_start(&bench, behind), "nothing behind the stamp is older than the late record");
+}
+
+#[test]
+fn another_epoch_where_the_batch_was_compacted_away_is_doubted() {
+    let bench = used(7);
+    let behind = view_of(&bench);
+    bench.log.change_leader(false);
+    bench.lead();
+    bench.set("r2", "later").now().ok().unwrap().unwrap();
+    bench.log.compact(|batch| batch.next_offset() <= Offset(8));
+    assert!(!check_start(&bench, behind));
+}
+
+#[test]
+fn compressed_and_foreign_records_are_replayed_or_passed_over() {
+    for compression in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
+        let bench = Bench::new(true);
+        let mut builder = BatchBuilder::new(BatchHeader { compression, ..BatchHeader::default() });
+        let record = |key, value| NewRecord {
+            timestamp: Timestamp(1),
+            key: Some(key),
+            value: Some(value),
+            headers: &[],
+        };
+        builder.push(&record(&b"r/a"[..], &b"1"[..]));
+        builder.push(&record(b"u/unknown", b"1"));
+        builder.push(&record(b"malformed", b"1"));
+        builder.push(&NewRecord { key: None, ..record(b"", b"1") });
+        builder.push(&record(b"r/b", b"2"));
+        bench.log.append_foreign(builder.build());
+        let mut control = BatchBuilder::new(BatchHeader { control: true, ..BatchHeader::default() });
+        control.push(&record(&[0, 0, 0, 0], b"r/c"));
+        bench.log.append_foreign(control.build());
+        let started = Bench::over(bench.log.clone(), Arc::default(), bench.clock.clone());
+        started.lead();
+        assert_eq!(started.read().unwrap().len(), 2);
+        let stored = |key: &[u8]| started.view.get(OF, key, crate::store::view::Tier::Disk).unwrap();
+        assert!(stored(b"u/unknown").is_some(), "a later version may know it");
+        assert!(stored(b"malformed").is_none());
+        assert_eq!(started.view.stamp(OF).unwrap().unwrap().next_offset, Offset(6));
+    }
+}
+
+#[test]
+fn a_corrupt_batch_makes_the_partition_unavailable() {
+    let bench = used(3);
+    let mut batches = bench.log.batches();
+    *batches[1].last_mut().unwrap() ^= 1;
+    bench.log.set_batches(batches);
+    let started = Bench::over(bench.log.clone(), Arc::default(), Clock::manual(Timestamp(0)));
+    started.lead();
+    assert_eq!(started.runtime.led(), [(PARTITION, SlotState::Failed)]);
+    assert!(started.read().is_err());
+}
+
+#[test]
+fn records_above_the_high_watermark_stay_out_of_the_view_at_a_load() {
+    let bench = Bench::new(false);
+    let _sets = [bench.set("a", "1"), bench.set("a", "2"), bench.set("b", "1")];
+    bench.log.commit(1);
+    bench.log.change_leader(false);
+    bench.lead();
+    assert_eq!(bench.view.stamp(OF).unwrap().unwrap().next_offset, Offset(1));
+    assert_eq!(bench.read().unwrap(), bench.log.registers(1));
+    let mut get = bench.submit(Command::Get("a".into()));
+    assert_eq!(answer(&mut get), None, "it shows what is not committed");
+    bench.log.commit(3);
+    assert!(answer(&mut get).is_some());
+    assert_eq!(bench.view_registers(), bench.log.registers(3));
+}
+
+#[test]
+fn a_view_that_fails_during_the_load_is_replaced() {
+    let bench = used(7);
+    let broken = MemoryView::default();
+    broken.set_mood(crate::store::memory::Mood { failed: true, ..Default::default() });
+    let started = Bench::over(bench.log.clone(), Arc::new(broken), bench.clock.clone());
+    started.lead();
+    assert_eq!(started.read().unwrap(), bench.log.registers(i64::MAX));
+}

@@ -1,0 +1,291 @@
+//! Single situations, one at a time.
+
+use super::bench::{Bench, COMMIT_TIMEOUT_MS, Command, Fate, PARTITION, Response, answer, now, view};
+use crate::coordinator::runtime::SlotState;
+use crate::protocol::errors::ErrorCode;
+use crate::store::memory::Mood;
+
+const COUNT_1: Option<Result<Response, ErrorCode>> = Some(Ok(Response::Count(1)));
+
+#[test]
+fn alone_an_answer_is_there_at_once() {
+    let bench = Bench::new(true);
+    assert!(matches!(bench.set("a", "1").now(), Ok(Ok(Response::Count(1)))));
+    assert_eq!(bench.read().unwrap(), bench.log.registers(1));
+    let got = bench.submit(Command::Get("a".into())).now();
+    assert!(matches!(got, Ok(Ok(Response::Value(Some(value)))) if value == "1"));
+}
+
+#[test]
+fn no_answer_leaves_before_the_high_watermark_and_readers_see_what_is_below_it() {
+    let bench = Bench::new(false);
+    let mut set = bench.set("a", "1");
+    let mut get = bench.submit(Command::Get("a".into()));
+    let mut fail = bench.submit(Command::Fail);
+    assert_eq!((answer(&mut set), answer(&mut get), answer(&mut fail)), (None, None, None));
+    assert!(bench.read().unwrap().is_empty());
+    bench.log.commit(1);
+    assert_eq!(answer(&mut set), COUNT_1);
+    assert_eq!(answer(&mut get), Some(Ok(Response::Value(Some("1".into())))));
+    assert_eq!(answer(&mut fail), Some(Err(ErrorCode::InvalidRequest)));
+    assert_eq!(bench.read().unwrap(), bench.log.registers(1));
+}
+
+#[test]
+fn an_inspection_waits_for_what_it_may_have_seen() {
+    let bench = Bench::new(false);
+    let inspect = || bench.runtime.inspect(PARTITION, |shard| Ok(shard.values.len()));
+    assert_eq!(now(inspect()), Some(Ok(0)));
+    let _set = bench.set("a", "1");
+    let mut inspection = Box::pin(inspect());
+    assert_eq!(super::bench::poll(inspection.as_mut()), None);
+    bench.log.commit(1);
+    assert_eq!(super::bench::poll(inspection.as_mut()), Some(Ok(1)));
+}
+
+#[test]
+fn a_refused_append_has_changed_nothing_and_says_so_in_kafkas_code() {
+    for (code, told) in [
+        (ErrorCode::NotEnoughReplicas, ErrorCode::CoordinatorNotAvailable),
+        (ErrorCode::KafkaStorageError, ErrorCode::NotCoordinator),
+        (ErrorCode::RecordListTooLarge, ErrorCode::UnknownServerError),
+        (ErrorCode::CorruptMessage, ErrorCode::CorruptMessage),
+    ] {
+        let bench = Bench::new(true);
+        bench.log.next_appends([Fate::Refused(code)]);
+        assert_eq!(answer(&mut bench.set("a", "1")), Some(Err(told)));
+        assert!(bench.read().unwrap().is_empty());
+        bench.log.next_appends([Fate::Refused(code)]);
+        let mut twice = bench.submit(Command::SetTwice("b".into()));
+        assert_eq!(answer(&mut twice), Some(Ok(Response::Refused(told))), "on_failed was decided");
+        assert_eq!(answer(&mut bench.set("a", "1")), COUNT_1);
+    }
+}
+
+#[test]
+fn what_follows_a_commit_is_decided_after_it() {
+    for is_alone in [true, false] {
+        let bench = Bench::new(is_alone);
+        let mut twice = bench.submit(Command::SetTwice("a".into()));
+        if !is_alone {
+            assert_eq!((bench.log.end(), answer(&mut twice)), (1, None));
+            bench.log.commit(1);
+            assert_eq!((bench.log.end(), answer(&mut twice)), (2, None));
+            bench.log.commit(2);
+        }
+        assert_eq!(answer(&mut twice), COUNT_1);
+        assert_eq!(bench.read().unwrap()["a"], "second");
+    }
+}
+
+#[test]
+fn parked_requests_are_answered_by_the_outcome_that_names_them() {
+    let bench = Bench::new(false);
+    let mut waits = [bench.submit(Command::Wait), bench.submit(Command::Wait)];
+    let forgotten = bench.submit(Command::Wait);
+    drop(forgotten);
+    let mut release = bench.submit(Command::Release);
+    bench.log.commit(2);
+    assert!(waits.iter_mut().all(|wait| answer(wait).is_none()), "one of the three records is not committed");
+    bench.log.commit(3);
+    for wait in &mut waits {
+        assert_eq!(answer(wait), Some(Ok(Response::Count(3))));
+    }
+    assert_eq!(answer(&mut release), Some(Ok(Response::Count(3))));
+}
+
+#[test]
+fn an_unknown_outcome_ends_the_term() {
+    let bench = Bench::new(false);
+    let mut waits = bench.submit(Command::Wait);
+    let mut earlier = bench.set("a", "1");
+    bench.log.next_appends([Fate::Unknown]);
+    let mut doubtful = bench.submit(Command::SetTwice("b".into()));
+    for submitted in [&mut waits, &mut earlier, &mut doubtful, &mut bench.set("c", "1")] {
+        assert_eq!(answer(submitted), Some(Err(ErrorCode::NotCoordinator)));
+    }
+    assert_eq!(bench.runtime.led(), [(PARTITION, SlotState::Failed)]);
+    bench.log.change_leader(false);
+    bench.log.commit(2);
+    bench.lead();
+    assert_eq!(bench.read().unwrap(), bench.log.registers(2), "what was in the log counts");
+}
+
+#[test]
+fn a_lost_term_fails_all_who_wait_and_the_next_begins_with_the_log() {
+    let bench = Bench::new(false);
+    let mut sets = [bench.set("a", "1"), bench.set("b", "1")];
+    bench.log.commit(1);
+    let mut waits = bench.submit(Command::Wait);
+    bench.runtime.resign(PARTITION);
+    assert_eq!(answer(&mut sets[0]), COUNT_1);
+    assert_eq!(answer(&mut sets[1]), Some(Err(ErrorCode::NotCoordinator)));
+    assert_eq!(answer(&mut waits), Some(Err(ErrorCode::NotCoordinator)));
+    assert_eq!(answer(&mut bench.set("c", "1")), Some(Err(ErrorCode::NotCoordinator)));
+    assert_eq!(bench.read(), Err(ErrorCode::NotCoordinator.into()));
+    bench.log.change_leader(true);
+    bench.lead();
+    assert_eq!(answer(&mut bench.submit(Command::Get("b".into()))), Some(Ok(Response::Value(None))));
+}
+
+#[test]
+fn a_coordinator_of_an_older_term_cannot_append() {
+    let bench = Bench::new(false);
+    bench.log.change_leader(false);
+    assert_eq!(answer(&mut bench.set("a", "1")), Some(Err(ErrorCode::NotCoordinator)));
+    assert_eq!(bench.log.end(), 0);
+}
+
+#[test]
+fn a_closed_log_ends_the_term() {
+    let bench = Bench::new(false);
+    let mut set = bench.set("a", "1");
+    bench.log.close();
+    assert_eq!(answer(&mut set), Some(Err(ErrorCode::NotCoordinator)));
+}
+
+#[test]
+fn requests_during_loading_are_told_to_come_back() {
+    let bench = Bench::new(true);
+    let epoch = bench.log.change_leader(false);
+    bench.runtime.lead(PARTITION, epoch);
+    assert_eq!(bench.runtime.led(), [(PARTITION, SlotState::Loading)]);
+    assert_eq!(answer(&mut bench.set("a", "1")), Some(Err(ErrorCode::CoordinatorLoadInProgress)));
+    let mut loaded = Box::pin(bench.runtime.loaded(PARTITION));
+    assert_eq!(super::bench::poll(loaded.as_mut()), None);
+    bench.run_jobs();
+    assert_eq!(super::bench::poll(loaded.as_mut()), Some(()));
+    assert_eq!(answer(&mut bench.set("a", "1")), COUNT_1);
+}
+
+#[test]
+fn an_answer_that_waits_too_long_is_an_error_and_the_log_goes_on() {
+    let bench = Bench::new(false);
+    let mut twice = bench.submit(Command::SetTwice("a".into()));
+    let mut set = bench.set("b", "1");
+    let mut inspection = Box::pin(bench.runtime.inspect(PARTITION, |shard| Ok(shard.values.len())));
+    assert_eq!(super::bench::poll(inspection.as_mut()), None);
+    bench.clock.advance_ms(COMMIT_TIMEOUT_MS - 1);
+    bench.runtime.expire();
+    assert_eq!(answer(&mut set), None);
+    bench.clock.advance_ms(1);
+    bench.runtime.expire();
+    assert_eq!(answer(&mut set), Some(Err(ErrorCode::CoordinatorNotAvailable)));
+    let inspected = super::bench::poll(inspection.as_mut());
+    assert_eq!(inspected, Some(Err(ErrorCode::CoordinatorNotAvailable.into())));
+    bench.log.commit(2);
+    assert_eq!(bench.log.end(), 3, "the second half was decided all the same");
+    bench.log.commit(3);
+    assert_eq!(answer(&mut twice), Some(Ok(Response::Count(2))));
+}
+
+#[test]
+fn deadlines_fire_when_due_and_once() {
+    let bench = Bench::new(true);
+    let at = bench.clock.uptime_ms() + 10;
+    bench.submit(Command::ExpireAt(at)).now().ok().unwrap().unwrap();
+    bench.runtime.expire();
+    assert_eq!(bench.log.end(), 0);
+    bench.clock.advance_ms(10);
+    bench.runtime.expire();
+    bench.runtime.expire();
+    assert_eq!(bench.read().unwrap()["expired"], at.to_string());
+    assert_eq!(bench.log.end(), 1);
+}
+
+#[test]
+fn a_busy_view_is_made_good_later_and_nobody_sees_it() {
+    let bench = Bench::new(true);
+    bench.view.set_mood(Mood { busy: true, ..Mood::default() });
+    assert_eq!(answer(&mut bench.set("a", "1")), COUNT_1);
+    assert_eq!(bench.read().unwrap(), bench.log.registers(1));
+    bench.submit(Command::Set(vec![("a".into(), None)])).now().ok().unwrap().unwrap();
+    assert!(bench.read().unwrap().is_empty());
+    bench.view.set_mood(Mood::default());
+    assert!(bench.view_registers().is_empty());
+    assert_eq!(answer(&mut bench.set("b", "1")), COUNT_1);
+    bench.clock.advance_ms(100);
+    bench.runtime.expire();
+    assert_eq!(bench.view_registers(), bench.log.registers(3), "also without another request");
+    bench.runtime.resign(PARTITION);
+    bench.lead();
+    assert_eq!(bench.read().unwrap(), bench.log.registers(3));
+}
+
+#[test]
+fn a_view_that_stays_busy_costs_clients_an_error_before_it_costs_memory() {
+    let bench = Bench::new(true);
+    bench.view.set_mood(Mood { busy: true, ..Mood::default() });
+    let refused = (0..100_000).find_map(|_| match answer(&mut bench.set("a", "1")) {
+        Some(Err(code)) => Some(code),
+        _ => None,
+    });
+    assert_eq!(refused, Some(ErrorCode::CoordinatorNotAvailable));
+    bench.view.set_mood(Mood::default());
+    bench.clock.advance_ms(100);
+    let mut retried = bench.submit(Command::Get("a".into()));
+    assert_eq!(answer(&mut retried), Some(Ok(Response::Value(Some("1".into())))));
+    assert_eq!(answer(&mut bench.set("a", "2")), COUNT_1);
+}
+
+#[test]
+fn a_view_that_fails_is_rebuilt_from_the_log() {
+    let bench = Bench::new(true);
+    assert_eq!(answer(&mut bench.set("a", "1")), COUNT_1);
+    bench.view.set_mood(Mood { failed: true, ..Mood::default() });
+    let mut waits = bench.submit(Command::Wait);
+    assert_eq!(answer(&mut waits), Some(Err(ErrorCode::NotCoordinator)));
+    bench.run_jobs();
+    assert_eq!(bench.read().unwrap(), bench.log.registers(1));
+    assert_eq!(answer(&mut bench.set("a", "2")), COUNT_1);
+}
+
+#[test]
+fn a_failing_view_is_found_by_readers_too() {
+    let bench = Bench::new(true);
+    assert_eq!(answer(&mut bench.set("a", "1")), COUNT_1);
+    bench.view.set_mood(Mood { failed: true, ..Mood::default() });
+    assert_eq!(bench.read(), Err(ErrorCode::CoordinatorNotAvailable.into()));
+    bench.run_jobs();
+    assert_eq!(bench.read().unwrap(), bench.log.registers(1));
+}
+
+#[tokio::test]
+async fn a_cold_read_goes_to_the_blocking_pool() {
+    let bench = Bench::new(true);
+    assert_eq!(answer(&mut bench.set("a", "1")), COUNT_1);
+    bench.view.set_mood(Mood { cold: true, ..Mood::default() });
+    let look = |(): &(), stored: &dyn crate::coordinator::shard::Stored| stored.get(b"r/a");
+    let mut read = Box::pin(bench.runtime.read(PARTITION, |_| Ok(()), look));
+    assert_eq!(super::bench::poll(read.as_mut()), None);
+    assert_eq!(read.await, Ok(Some(b"1".to_vec())));
+}
+
+#[test]
+fn an_outcome_larger_than_a_batch_takes_several_and_one_record_may_not() {
+    let bench = Bench::new(true);
+    let changes = (0..10).map(|at| (format!("r{at}"), Some("x".repeat(90)))).collect();
+    let mut set = bench.submit(Command::Set(changes));
+    assert_eq!(answer(&mut set), Some(Ok(Response::Count(10))));
+    let batches = bench.log.batches();
+    assert!(batches.len() > 2 && batches.iter().all(|batch| batch.len() <= 400));
+    assert!(batches.iter().all(|batch| view(batch).max_timestamp() == bench.clock.now()));
+    assert_eq!(bench.read().unwrap(), bench.log.registers(10));
+    let mut large = bench.set("large", &"x".repeat(400));
+    assert_eq!(answer(&mut large), Some(Err(ErrorCode::UnknownServerError)));
+}
+
+#[test]
+fn a_split_outcome_that_is_refused_halfway_has_replayed_what_was_appended() {
+    let bench = Bench::new(true);
+    let changes = (0..10).map(|at| (format!("r{at}"), Some("x".repeat(90)))).collect();
+    let mut first = bench.set("a", "1");
+    assert_eq!(answer(&mut first), COUNT_1);
+    // The first of several appends goes through, the second does not.
+    bench.log.next_appends([Fate::Appended, Fate::Refused(ErrorCode::NotEnoughReplicas)]);
+    let mut set = bench.submit(Command::Set(changes));
+    assert_eq!(answer(&mut set), Some(Err(ErrorCode::CoordinatorNotAvailable)));
+    assert!(bench.log.end() > 1);
+    assert_eq!(bench.read().unwrap(), bench.log.registers(bench.log.end()));
+    assert!(answer(&mut bench.submit(Command::Get("r0".into()))).unwrap().is_ok());
+}

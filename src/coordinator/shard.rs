@@ -1,0 +1,127 @@
+//! What a coordinator is to the runtime: decisions that read, events that change, deadlines as data. Pure.
+//!
+//! A shard is the state of one partition of a coordinator's topic (groups, transactions). [`Shard::decide`] reads
+//! and never writes; [`Shard::replay`] is the only mutator; timers are what [`Shard::next_deadline`] says. The
+//! runtime appends durable events before it replays anything, and lets replies go when what they show can no longer
+//! be taken back. Kafka: `CoordinatorShard`, `CoordinatorResult`.
+
+use crate::protocol::errors::{ApiError, ErrorCode};
+use crate::protocol::ids::Timestamp;
+pub use crate::store::view::Scan;
+
+/// The time of a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Wall clock: goes into records.
+    pub wall: Timestamp,
+    /// Monotonic, in milliseconds: deadlines count on it, so that a jump of the wall clock expires nobody.
+    pub uptime_ms: i64,
+}
+
+/// A request that waits for its reply; unique within a shard's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// What changes a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<Record, Soft> {
+    /// In the log, replicated and replayed after a restart.
+    Durable(Record),
+    /// In memory only: joins, heartbeats, phases. Lost with leadership, as in Kafka.
+    Soft(Soft),
+}
+
+/// Makes the command that follows an append that has failed with this error.
+pub type OnFailed<Command> = Box<dyn FnOnce(ErrorCode) -> Command + Send>;
+
+/// A decision.
+pub struct Outcome<S: Shard> {
+    pub events: Vec<Event<S::Record, S::Soft>>,
+    /// Answers, to the request itself or to parked ones. They leave when all events up to here are committed; when
+    /// the append fails, each of these requests gets the error instead. A request is answered once; further answers
+    /// to it are dropped.
+    pub replies: Vec<(RequestId, S::Response)>,
+    /// Decided when the durable events are committed: what must not be shown, or done, before.
+    pub on_committed: Option<S::Command>,
+    /// Decided when the durable events were refused, or their fate is unknown.
+    pub on_failed: Option<OnFailed<S::Command>>,
+}
+
+impl<S: Shard> Outcome<S> {
+    /// Nothing happens.
+    pub fn nothing() -> Outcome<S> {
+        Outcome { events: Vec::new(), replies: Vec::new(), on_committed: None, on_failed: None }
+    }
+
+    /// An answer that changes nothing.
+    pub fn reply(request: RequestId, response: S::Response) -> Outcome<S> {
+        Outcome { replies: vec![(request, response)], ..Outcome::nothing() }
+    }
+
+    pub fn durable(&mut self, record: S::Record) {
+        self.events.push(Event::Durable(record));
+    }
+
+    pub fn soft(&mut self, event: S::Soft) {
+        self.events.push(Event::Soft(event));
+    }
+}
+
+/// The records of the shard's partition by key: the last value of each, `None` where it was deleted.
+///
+/// Errors: COORDINATOR_NOT_AVAILABLE when the view cannot be read; the cause is logged where it is found.
+pub trait Stored {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ApiError>;
+
+    /// Visits the entries whose key begins with `prefix`, in the order of their bytes.
+    fn scan(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> Scan) -> Result<(), ApiError>;
+}
+
+/// One record as bytes of the log. A missing value is a tombstone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyValue {
+    pub key: Vec<u8>,
+    pub value: Option<Vec<u8>>,
+}
+
+/// A record of the log that is no record of this coordinator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MalformedRecord(pub String);
+
+/// The state of one partition of a coordinator's topic.
+pub trait Shard: Sized + Send + 'static {
+    type Command: Send;
+    type Response: Send;
+    type Record: Send;
+    type Soft: Send;
+
+    fn encode(record: &Self::Record) -> KeyValue;
+
+    /// `None` for a type that this version does not know, which is skipped, as in Kafka.
+    fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<Self::Record>, MalformedRecord>;
+
+    /// What `command` comes to. `request` is to be answered in this or a later outcome; an error answers it and has
+    /// changed nothing. `stored` holds everything that was appended, committed or not.
+    fn decide(
+        &self,
+        command: Self::Command,
+        request: RequestId,
+        now: Now,
+        stored: &dyn Stored,
+    ) -> Result<Outcome<Self>, ApiError>;
+
+    /// What the deadlines at or before `now` come to, one at a time: called again while
+    /// [`Shard::next_deadline`] is not in the future.
+    fn expire(&self, now: Now, stored: &dyn Stored) -> Outcome<Self>;
+
+    fn replay(&mut self, event: &Event<Self::Record, Self::Soft>);
+
+    /// The next deadline on the monotonic clock, in milliseconds; may be early, never late.
+    fn next_deadline(&self) -> Option<i64>;
+
+    /// Takes in what the view holds, before the rest of the log is replayed.
+    fn restore(&mut self, stored: &dyn Stored) -> Result<(), ApiError>;
+
+    /// The log is replayed: starts what a new coordinator starts, such as the sessions of all members.
+    fn loaded(&mut self, now: Now);
+}
