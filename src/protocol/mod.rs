@@ -5,6 +5,7 @@ pub mod compression;
 pub mod errors;
 pub mod fetch;
 pub mod ids;
+pub mod offsets;
 pub mod produce;
 pub mod records;
 pub mod shapes;

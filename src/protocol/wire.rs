@@ -140,13 +140,19 @@ impl<'a> Reader<'a> {
 
     /// Count of an array that must not be null, whose elements take at least `least_size` bytes each.
     pub fn array_count(&mut self, least_size: usize) -> Result<usize, Malformed> {
-        let count = self.length(Self::i32)?.ok_or(Malformed("an array that must not be null is null"))?;
+        let count = self.nullable_array_count(least_size)?;
+        count.ok_or(Malformed("an array that must not be null is null"))
+    }
+
+    /// As [`Reader::array_count`], `None` for null.
+    pub fn nullable_array_count(&mut self, least_size: usize) -> Result<Option<usize>, Malformed> {
+        let Some(count) = self.length(Self::i32)? else { return Ok(None) };
         if count > self.remaining() / least_size {
             return Err(Malformed("an array declares more elements than the frame can hold"));
         }
         self.elements_left =
             self.elements_left.checked_sub(count).ok_or(Malformed("the arrays declare too many elements"))?;
-        Ok(count)
+        Ok(Some(count))
     }
 
     /// The tagged fields that end a structure; nothing in a version without them. `known` reads the value of
