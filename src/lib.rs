@@ -61,12 +61,14 @@
 //! - KIP-133 DescribeConfigs and AlterConfigs: `handlers/describe_configs.rs`, `handlers/alter_configs.rs`
 //! - KIP-183 ElectLeaders: `handlers/elect_leaders.rs`, `controller/elections.rs`
 //! - KIP-195 CreatePartitions: `handlers/create_partitions.rs`, `controller/partitions.rs`
-//! - KIP-211 expiry of offsets: `coordinator/group/expiration.rs`, `coordinator/group/offsets.rs`
+//! - KIP-211 expiry of offsets: `coordinator/group/expiration.rs`, `coordinator/group/offsets.rs`,
+//!   `handlers/offset_commit.rs`
 //! - KIP-226 dynamic broker keys: `config/layers.rs`, `config/key.rs`, `config/describe.rs`, `controller/configs.rs`,
 //!   `handlers/describe_configs.rs`
 //! - KIP-227 fetch sessions: `handlers/fetch/session.rs`, `handlers/fetch/mod.rs`, `handlers/fetch/look.rs`
 //! - KIP-320 leader epochs of clients: `handlers/fetch/mod.rs`, `handlers/list_offsets.rs`,
-//!   `handlers/offset_for_leader_epoch.rs`, `replication/replica.rs`, `log/epochs.rs`
+//!   `handlers/offset_for_leader_epoch.rs`, `handlers/offset_commit.rs`, `coordinator/group/offsets.rs`,
+//!   `replication/replica.rs`, `log/epochs.rs`
 //! - KIP-339 IncrementalAlterConfigs: `handlers/incremental_alter_configs.rs`, `config/dynamic.rs`,
 //!   `controller/configs.rs`
 //! - KIP-345 static members, batched leaves: `coordinator/group/classic/static_member.rs`,
@@ -79,13 +81,14 @@
 //!   `handlers/incremental_alter_configs.rs`, `handlers/describe_configs.rs`
 //! - KIP-429 cooperative rebalancing: `coordinator/group/classic/mod.rs`
 //! - KIP-430 authorized operations: `handlers/metadata.rs`, `handlers/wire.rs`
+//! - KIP-447 offsets that are stable: `handlers/offset_fetch.rs`
 //! - KIP-455 reassignments: `handlers/alter_partition_reassignments.rs`, `handlers/list_partition_reassignments.rs`,
 //!   `controller/reassignments.rs`, `controller/partition_change.rs`
 //! - KIP-460 unclean elections that are asked for: `handlers/elect_leaders.rs`, `controller/elections.rs`
 //! - KIP-464 defaults of CreateTopics: `handlers/create_topics.rs`
 //! - KIP-467 errors of single records: `protocol/validate.rs`, `protocol/produce.rs`
 //! - KIP-482 tagged fields and compact lengths: `protocol/wire.rs`, `protocol/shapes.rs`, `protocol/shapes/walker.rs`
-//! - KIP-496 deletion of offsets: `coordinator/group/offsets.rs`
+//! - KIP-496 deletion of offsets: `coordinator/group/offsets.rs`, `handlers/offset_delete.rs`
 //! - KIP-497 maximal ISR: `replication/partition.rs`
 //! - KIP-500 metadata as a log: `raft/mod.rs`
 //! - KIP-511 name and version of the client's software: `handlers/api_versions.rs`, `protocol/shapes.rs`
@@ -101,13 +104,17 @@
 //! - KIP-630 snapshots: `raft/checkpoint.rs`
 //! - KIP-631 registration of brokers: `broker/registration.rs`, `controller/brokers.rs`
 //! - KIP-664 DescribeProducers: `handlers/describe_producers.rs`
+//! - KIP-699 many keys in FindCoordinator: `handlers/find_coordinator.rs`
 //! - KIP-700 DescribeCluster: `handlers/describe_cluster.rs`
+//! - KIP-709 many groups in OffsetFetch: `handlers/offset_fetch.rs`
 //! - KIP-730 blocks of producer ids: `handlers/producer_ids.rs`, `controller/producer_ids.rs`
 //! - KIP-734 offset of the largest timestamp: `handlers/list_offsets.rs`, `log/by_time.rs`
 //! - KIP-814 static leaders that keep the assignment: `coordinator/group/classic/join.rs`,
 //!   `coordinator/group/classic/static_member.rs`
 //! - KIP-827 room in log directories: `handlers/describe_log_dirs.rs`
 //! - KIP-836 times in DescribeQuorum: `handlers/describe_quorum.rs`
+//! - KIP-848 topic ids in OffsetCommit and OffsetFetch: `protocol/offsets.rs`, `handlers/offset_commit.rs`,
+//!   `handlers/offset_fetch.rs`, `coordinator/group/offsets.rs`
 //! - KIP-853 directories and nodes in DescribeQuorum and Fetch: `handlers/describe_quorum.rs`, `protocol/fetch.rs`
 //! - KIP-858 ids of log directories: `log/dirs.rs`, `log/meta_properties.rs`, `controller/brokers.rs`
 //! - KIP-860 reassignments that keep the replication factor: `handlers/alter_partition_reassignments.rs`,

@@ -6,10 +6,11 @@ use kafka_protocol::messages::{
     AlterConfigsResponse, AlterPartitionReassignmentsResponse, ApiVersionsResponse, CreatePartitionsResponse,
     CreateTopicsResponse, DeleteRecordsResponse, DeleteTopicsResponse, DescribeClusterResponse,
     DescribeConfigsResponse, DescribeLogDirsResponse, DescribeProducersResponse, DescribeQuorumResponse,
-    DescribeTopicPartitionsResponse, ElectLeadersResponse, IncrementalAlterConfigsResponse,
-    InitProducerIdResponse, ListConfigResourcesResponse, ListOffsetsResponse,
-    ListPartitionReassignmentsResponse, MetadataResponse, OffsetForLeaderEpochResponse,
-    UnregisterBrokerResponse, UpdateFeaturesResponse,
+    DescribeTopicPartitionsResponse, ElectLeadersResponse, FindCoordinatorResponse,
+    IncrementalAlterConfigsResponse, InitProducerIdResponse, ListConfigResourcesResponse,
+    ListOffsetsResponse, ListPartitionReassignmentsResponse, MetadataResponse, OffsetCommitResponse,
+    OffsetDeleteResponse, OffsetFetchResponse, OffsetForLeaderEpochResponse, UnregisterBrokerResponse,
+    UpdateFeaturesResponse,
 };
 
 /// An answer that says of each of its parts whether it worked.
@@ -55,6 +56,7 @@ error_codes! {
     ElectLeadersResponse: error_code [replica_election_results: |topic| {
         topic.partition_result.iter().map(|partition| partition.error_code)
     }];
+    FindCoordinatorResponse: error_code [coordinators: |coordinator| [coordinator.error_code]];
     IncrementalAlterConfigsResponse: [responses: |resource| [resource.error_code]];
     InitProducerIdResponse: error_code;
     ListConfigResourcesResponse: error_code;
@@ -63,9 +65,26 @@ error_codes! {
     MetadataResponse: error_code [topics: |topic| {
         topic.partitions.iter().map(|partition| partition.error_code).chain([topic.error_code])
     }];
+    OffsetCommitResponse: [topics: |topic| topic.partitions.iter().map(|partition| partition.error_code)];
+    OffsetDeleteResponse: error_code [topics: |topic| {
+        topic.partitions.iter().map(|partition| partition.error_code)
+    }];
     OffsetForLeaderEpochResponse: [topics: |topic| {
         topic.partitions.iter().map(|partition| partition.error_code)
     }];
     UnregisterBrokerResponse: error_code;
     UpdateFeaturesResponse: error_code;
+}
+
+/// v8 and later have groups, earlier versions the topics of one.
+impl ErrorCodes for OffsetFetchResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        let of_topics = self.topics.iter().flat_map(|topic| &topic.partitions);
+        let of_groups =
+            self.groups.iter().flat_map(|group| &group.topics).flat_map(|topic| &topic.partitions);
+        let codes = [self.error_code].into_iter().chain(self.groups.iter().map(|group| group.error_code));
+        codes
+            .chain(of_topics.map(|partition| partition.error_code))
+            .chain(of_groups.map(|partition| partition.error_code))
+    }
 }

@@ -72,7 +72,7 @@ macro_rules! api_table {
             use super::*;
 
             /// Newest versions that the codec crate lacks.
-            const BY_HAND: &[(i16, i16)] = &[(2, 11), (35, 5)];
+            const BY_HAND: &[(i16, i16)] = &[(2, 11), (8, 10), (9, 10), (35, 5)];
 
             #[test]
             fn the_codec_crate_knows_every_served_version() {
@@ -100,6 +100,9 @@ api_table! {
     cold {
         2 list_offsets ListOffsetsRequest "ListOffsets" 1..=11;
         3 metadata MetadataRequest "Metadata" 0..=13;
+        8 offset_commit OffsetCommitRequest "OffsetCommit" 2..=10;
+        9 offset_fetch OffsetFetchRequest "OffsetFetch" 1..=10;
+        10 find_coordinator FindCoordinatorRequest "FindCoordinator" 0..=6;
         19 create_topics CreateTopicsRequest "CreateTopics" 2..=7;
         20 delete_topics DeleteTopicsRequest "DeleteTopics" 1..=6;
         21 delete_records DeleteRecordsRequest "DeleteRecords" 0..=2;
@@ -113,6 +116,7 @@ api_table! {
         44 incremental_alter_configs IncrementalAlterConfigsRequest "IncrementalAlterConfigs" 0..=1;
         45 alter_partition_reassignments AlterPartitionReassignmentsRequest "AlterPartitionReassignments" 0..=1;
         46 list_partition_reassignments ListPartitionReassignmentsRequest "ListPartitionReassignments" 0..=0;
+        47 offset_delete OffsetDeleteRequest "OffsetDelete" 0..=0;
         55 describe_quorum DescribeQuorumRequest "DescribeQuorum" 0..=2;
         57 update_features UpdateFeaturesRequest "UpdateFeatures" 0..=2;
         60 describe_cluster DescribeClusterRequest "DescribeCluster" 0..=2;

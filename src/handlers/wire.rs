@@ -1,5 +1,8 @@
 //! From this crate's types to the codec crate's, and values that several answers share.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
 use kafka_protocol::protocol::StrBytes;
 
 use crate::controller::{BrokerImage, Endpoint};
@@ -49,4 +52,33 @@ pub fn producer_id(producer: ProducerId) -> kafka_protocol::messages::ProducerId
 /// As [`broker_id`], for a list such as an ISR.
 pub fn broker_ids(brokers: &[BrokerId]) -> Vec<kafka_protocol::messages::BrokerId> {
     brokers.iter().map(|broker| broker_id(*broker)).collect()
+}
+
+/// Topics of an answer, each once, in the order in which they are first mentioned.
+pub struct ByMention<Key, Topic> {
+    topics: Vec<Topic>,
+    positions: HashMap<Key, usize>,
+}
+
+impl<Key: Eq + Hash, Topic> ByMention<Key, Topic> {
+    pub fn new() -> ByMention<Key, Topic> {
+        ByMention { topics: Vec::new(), positions: HashMap::new() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.topics.is_empty()
+    }
+
+    /// The topic of this key, which `make` makes at its first mention.
+    pub fn topic(&mut self, key: Key, make: impl FnOnce() -> Topic) -> &mut Topic {
+        let position = *self.positions.entry(key).or_insert(self.topics.len());
+        if position == self.topics.len() {
+            self.topics.push(make());
+        }
+        &mut self.topics[position]
+    }
+
+    pub fn into_topics(self) -> Vec<Topic> {
+        self.topics
+    }
 }

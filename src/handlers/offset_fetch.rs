@@ -1,0 +1,197 @@
+//! OffsetFetch (key 9), v1-10: what groups have committed.
+//!
+//! KIP-447 (v7: `require_stable`, which holds for every offset while there are no transactions), KIP-709 (v8: many
+//! groups in one request), KIP-848 (v9: members, v10: topic ids). A group or a partition without an offset has offset
+//! -1 and no error. Kafka: `KafkaApis.handleOffsetFetchRequest`, `OffsetFetchResponse.Builder`.
+
+use std::sync::Arc;
+
+use kafka_protocol::messages::offset_fetch_request::{
+    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+};
+use kafka_protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+};
+use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+
+use super::context::RequestContext;
+use super::wire;
+use crate::coordinator::group::offsets::{self, FetchTopic, TopicOffsets};
+use crate::coordinator::group::records::OffsetValue;
+use crate::coordinator::shard::Stored;
+use crate::protocol::errors::{ApiError, ErrorCode};
+use crate::protocol::ids::{PartitionIndex, TopicId};
+use crate::protocol::offsets::{OffsetFetch, TOPIC_IDS_SINCE_VERSION};
+
+/// First version with groups.
+const GROUPS_SINCE_VERSION: i16 = 8;
+/// First version with an error of the whole group.
+const GROUP_ERROR_SINCE_VERSION: i16 = 2;
+
+pub async fn handle(context: &RequestContext, request: OffsetFetch) -> anyhow::Result<OffsetFetchResponse> {
+    let OffsetFetch(request) = request;
+    if context.version < GROUPS_SINCE_VERSION {
+        return Ok(fetch_one(context, request).await);
+    }
+    let mut groups = Vec::with_capacity(request.groups.len());
+    for group in request.groups {
+        groups.push(fetch_group(context, group).await);
+    }
+    Ok(OffsetFetchResponse::default().with_groups(groups))
+}
+
+/// Versions before groups: asks for one, and answers in their fields.
+async fn fetch_one(context: &RequestContext, request: OffsetFetchRequest) -> OffsetFetchResponse {
+    let topics = request.topics.as_ref().map(|topics| {
+        let topic = |topic: &OffsetFetchRequestTopic| {
+            OffsetFetchRequestTopics::default()
+                .with_name(topic.name.clone())
+                .with_partition_indexes(topic.partition_indexes.clone())
+        };
+        topics.iter().map(topic).collect()
+    });
+    let asked = OffsetFetchRequestGroup::default().with_group_id(request.group_id).with_topics(topics);
+    let group = fetch_group(context, asked).await;
+    if group.error_code != ErrorCode::None.code() && context.version < GROUP_ERROR_SINCE_VERSION {
+        let partition = |index| ungrouped(nothing(index).with_error_code(group.error_code));
+        let topics = request.topics.into_iter().flatten().map(|topic| {
+            OffsetFetchResponseTopic::default()
+                .with_name(topic.name)
+                .with_partitions(topic.partition_indexes.into_iter().map(partition).collect())
+        });
+        return OffsetFetchResponse::default().with_topics(topics.collect());
+    }
+    let topics = group.topics.into_iter().map(|topic| {
+        OffsetFetchResponseTopic::default()
+            .with_name(topic.name)
+            .with_partitions(topic.partitions.into_iter().map(ungrouped).collect())
+    });
+    OffsetFetchResponse::default().with_error_code(group.error_code).with_topics(topics.collect())
+}
+
+fn ungrouped(partition: OffsetFetchResponsePartitions) -> OffsetFetchResponsePartition {
+    OffsetFetchResponsePartition::default()
+        .with_partition_index(partition.partition_index)
+        .with_committed_offset(partition.committed_offset)
+        .with_committed_leader_epoch(partition.committed_leader_epoch)
+        .with_metadata(partition.metadata)
+        .with_error_code(partition.error_code)
+}
+
+async fn fetch_group(context: &RequestContext, group: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+    let fetched = match group.topics {
+        Some(topics) => fetch_some(context, &group.group_id, topics).await,
+        None => fetch_all(context, &group.group_id).await,
+    };
+    let answer = OffsetFetchResponseGroup::default().with_group_id(group.group_id);
+    match fetched {
+        Ok(topics) => answer.with_topics(topics),
+        Err(error) => answer.with_error_code(error.code.code()),
+    }
+}
+
+/// The offsets of the partitions that are asked for; topics with an id that nobody has come last.
+async fn fetch_some(
+    context: &RequestContext,
+    group_id: &str,
+    asked: Vec<OffsetFetchRequestTopics>,
+) -> Result<Vec<OffsetFetchResponseTopics>, ApiError> {
+    let image = context.services.image();
+    let mut known = Vec::with_capacity(asked.len());
+    let mut unknown = Vec::new();
+    let mut wanted = Vec::with_capacity(asked.len());
+    for topic in asked {
+        let (name, id) = if context.version < TOPIC_IDS_SINCE_VERSION {
+            // What was committed outlives its topic for a moment, and Kafka does not look.
+            (Arc::from(topic.name.as_str()), TopicId::ZERO)
+        } else if let Some(found) = image.topic_by_id(TopicId(topic.topic_id)) {
+            (found.name.clone(), found.id)
+        } else {
+            unknown.push(topic);
+            continue;
+        };
+        let partitions = topic.partition_indexes.iter().copied().map(PartitionIndex).collect();
+        wanted.push(FetchTopic { name, id, partitions });
+        known.push(topic);
+    }
+    let group: Arc<str> = group_id.into();
+    let found = read(context, group_id, move |stored| offsets::fetch(&group, &wanted, stored)).await?;
+    let mut found = found.into_iter();
+    let known = known.into_iter().map(|topic| {
+        let values = found.by_ref();
+        answer_topic(topic, |index| match values.next().flatten() {
+            Some(value) => committed(index, value),
+            None => nothing(index),
+        })
+    });
+    let mut topics: Vec<OffsetFetchResponseTopics> = known.collect();
+    let refused = |index| nothing(index).with_error_code(ErrorCode::UnknownTopicId.code());
+    topics.extend(unknown.into_iter().map(|topic| answer_topic(topic, refused)));
+    Ok(topics)
+}
+
+/// Everything that the group has committed.
+async fn fetch_all(
+    context: &RequestContext,
+    group_id: &str,
+) -> Result<Vec<OffsetFetchResponseTopics>, ApiError> {
+    let group: Arc<str> = group_id.into();
+    let found = read(context, group_id, move |stored| offsets::fetch_all(&group, stored)).await?;
+    let partitions = |topic: TopicOffsets| {
+        topic.partitions.into_iter().map(|(index, value)| committed(index.0, value)).collect()
+    };
+    if context.version < TOPIC_IDS_SINCE_VERSION {
+        let topics = found.into_iter().map(|topic| {
+            OffsetFetchResponseTopics::default()
+                .with_name(TopicName(wire::text(&topic.name)))
+                .with_partitions(partitions(topic))
+        });
+        return Ok(topics.collect());
+    }
+    // A topic that is gone has no id to be called by.
+    let image = context.services.image();
+    let topics = found.into_iter().filter_map(|topic| {
+        let id = image.topic(&topic.name)?.id;
+        Some(OffsetFetchResponseTopics::default().with_topic_id(id.0).with_partitions(partitions(topic)))
+    });
+    Ok(topics.collect())
+}
+
+/// Reads what is committed to the group's partition of `__consumer_offsets`.
+async fn read<T: Send + 'static>(
+    context: &RequestContext,
+    group_id: &str,
+    look: impl Fn(&dyn Stored) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let groups = &context.services.groups;
+    let partition = groups.partition_of(&context.services.image(), group_id)?;
+    groups.runtime.read(partition, |_| Ok(()), move |(), stored| look(stored)).await
+}
+
+fn answer_topic(
+    topic: OffsetFetchRequestTopics,
+    partition: impl FnMut(i32) -> OffsetFetchResponsePartitions,
+) -> OffsetFetchResponseTopics {
+    OffsetFetchResponseTopics::default()
+        .with_name(topic.name)
+        .with_topic_id(topic.topic_id)
+        .with_partitions(topic.partition_indexes.into_iter().map(partition).collect())
+}
+
+fn committed(partition: i32, value: OffsetValue) -> OffsetFetchResponsePartitions {
+    OffsetFetchResponsePartitions::default()
+        .with_partition_index(partition)
+        .with_committed_offset(value.offset.0)
+        .with_committed_leader_epoch(value.leader_epoch.0)
+        .with_metadata(Some(StrBytes::from_string(value.metadata)))
+}
+
+fn nothing(partition: i32) -> OffsetFetchResponsePartitions {
+    OffsetFetchResponsePartitions::default()
+        .with_partition_index(partition)
+        .with_committed_offset(-1)
+        .with_committed_leader_epoch(-1)
+        .with_metadata(Some(StrBytes::new()))
+}
