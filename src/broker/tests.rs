@@ -7,6 +7,7 @@ mod compacting;
 mod durability;
 mod fetching;
 mod metrics;
+mod offsets;
 mod producing;
 mod topics;
 mod versions;
