@@ -29,6 +29,7 @@ use crate::handlers::configs::Configs;
 use crate::handlers::fetch::session::SessionCache;
 use crate::handlers::groups::Groups;
 use crate::handlers::producer_ids::ProducerIds;
+use crate::handlers::quotas::ClientQuotas;
 use crate::handlers::services::Services;
 use crate::log::compaction::MapLimits;
 use crate::log::dirs::{LogDirectory, Owner};
@@ -120,10 +121,12 @@ impl Broker {
             clock: clock.clone(),
             control: control.handle(),
         });
+        let quotas = Arc::new(ClientQuotas::new(&config.quota));
         let followers = Followers {
             configs: configs.clone(),
             replicas: replicas.clone(),
             coordinators: coordinators.clone(),
+            quotas: quotas.clone(),
         };
         let options = quorum_options(&config, cluster_id, followers, &clock, &rng);
         let quorum: Quorum = control.run(raft::Quorum::start(options))??;
@@ -149,6 +152,7 @@ impl Broker {
             sessions: SessionCache::new(config.network.max_incremental_fetch_session_cache_slots),
             producer_ids: ProducerIds::default(),
             loggers,
+            quotas,
             clock: clock.clone(),
             rng: Rng::system(),
         });
@@ -259,6 +263,7 @@ struct Followers {
     configs: Arc<Configs>,
     replicas: Arc<Registry>,
     coordinators: Arc<Coordinators>,
+    quotas: Arc<ClientQuotas>,
 }
 
 fn quorum_options(
@@ -283,6 +288,7 @@ fn quorum_options(
         clock: clock.clone(),
         rng: rng.clone(),
         on_image: Box::new(move |old, new| {
+            followers.quotas.metadata_changed(old, new);
             let defaults_changed = followers.configs.metadata_changed(old, new);
             followers.replicas.metadata_changed(old, new, defaults_changed);
             followers.coordinators.metadata_changed(old, new);

@@ -24,7 +24,8 @@
 //!    each key).
 //! 6. [`controller`]: the rules of the cluster, pure. `image.rs` (its state), `records.rs` (what changes it),
 //!    `command.rs` (what can be asked for), then a file for each kind of decision: `topics.rs`, `partitions.rs`,
-//!    `elections.rs`, `reassignments.rs`, `configs.rs`, `brokers.rs`, `features.rs`, `producer_ids.rs`.
+//!    `elections.rs`, `reassignments.rs`, `configs.rs`, `brokers.rs`, `features.rs`, `producer_ids.rs`, `quotas.rs`,
+//!    `scram.rs`.
 //! 7. [`raft`]: the controller's records as a replicated log. `quorum.rs` (all that other rooms see), `proposer.rs`
 //!    (decides and proposes), `log_store.rs` (makes durable), `state_machine.rs` (applies), `checkpoint.rs`
 //!    (snapshots).
@@ -39,6 +40,9 @@
 //!     proof of a view and the replay), `group/` (the rules of groups and offsets, pure).
 //! 13. [`store`]: the view of coordinator logs in RocksDB. `view.rs` (what it can do), `rocks.rs`, `lazy.rs` (when it
 //!     is opened, and given up).
+//! 12. [`security`]: quotas and credentials as rules, pure. `limits.rs` (which quota counts), `rate.rs` (what is too
+//!     much), `scram.rs` (what is stored of a password). `handlers/quotas.rs` keeps the accounts.
+//! 13. [`store`]: a view of coordinator logs in RocksDB. Prepared for consumer groups; nothing uses it yet.
 //!
 //! For tests only: `tidy` (who may use whom, as a test), `fuzz` (mutations and targets), `docs` (this page and the
 //! README against the code).
@@ -46,8 +50,10 @@
 //! # KIP index
 //!
 //! - KIP-4 topic administration: `handlers/create_topics.rs`, `handlers/metadata.rs`, `controller/topics.rs`
+//! - KIP-13 quotas on bytes: `security/limits.rs`, `handlers/quotas.rs`
 //! - KIP-32 timestamps of records: `protocol/batch.rs`, `log/compaction/retain.rs`
 //! - KIP-35 ApiVersions: `handlers/api_versions.rs`
+//! - KIP-55 quotas of users: `security/limits.rs`
 //! - KIP-58 least lag before compaction: `log/compaction/dirt.rs`
 //! - KIP-74 byte limits of a fetch: `handlers/fetch/mod.rs`, `log/read.rs`
 //! - KIP-79 offsets by time: `handlers/list_offsets.rs`, `replication/replica.rs`
@@ -58,11 +64,14 @@
 //! - KIP-107 deletion of records: `handlers/delete_records.rs`, `replication/replica.rs`, `replication/checkpoints.rs`
 //! - KIP-110 zstd: `protocol/validate.rs`
 //! - KIP-113 DescribeLogDirs: `handlers/describe_log_dirs.rs`
+//! - KIP-124 quotas on time: `handlers/quotas.rs`
 //! - KIP-133 DescribeConfigs and AlterConfigs: `handlers/describe_configs.rs`, `handlers/alter_configs.rs`
 //! - KIP-183 ElectLeaders: `handlers/elect_leaders.rs`, `controller/elections.rs`
 //! - KIP-195 CreatePartitions: `handlers/create_partitions.rs`, `controller/partitions.rs`
 //! - KIP-211 expiry of offsets: `coordinator/group/expiration.rs`, `coordinator/group/offsets.rs`,
 //!   `handlers/offset_commit.rs`
+//! - KIP-219 throttled connections: `handlers/quotas.rs`, `handlers/reply.rs`, `handlers/fetch/mod.rs`,
+//!   `net/connection.rs`
 //! - KIP-226 dynamic broker keys: `config/layers.rs`, `config/key.rs`, `config/describe.rs`, `controller/configs.rs`,
 //!   `handlers/describe_configs.rs`
 //! - KIP-227 fetch sessions: `handlers/fetch/session.rs`, `handlers/fetch/mod.rs`, `handlers/fetch/look.rs`
@@ -97,10 +106,16 @@
 //! - KIP-525 configs in the answer of CreateTopics: `handlers/create_topics.rs`
 //! - KIP-534 delete horizon of a batch: `protocol/batch.rs`, `protocol/records.rs`, `log/compaction/retain.rs`
 //! - KIP-559 protocol names in SyncGroup: `coordinator/group/classic/sync.rs`
+//! - KIP-546 client quotas: `handlers/alter_client_quotas.rs`, `handlers/describe_client_quotas.rs`,
+//!   `handlers/quotas.rs`, `controller/quotas.rs`, `security/entity.rs`
+//! - KIP-554 SCRAM credentials: `handlers/alter_user_scram_credentials.rs`,
+//!   `handlers/describe_user_scram_credentials.rs`, `controller/scram.rs`, `security/scram.rs`
 //! - KIP-569 documentation and types in DescribeConfigs: `config/describe.rs`, `handlers/describe_configs.rs`
 //! - KIP-584 features: `handlers/features.rs`, `handlers/update_features.rs`, `handlers/api_versions.rs`,
 //!   `controller/features.rs`
 //! - KIP-595 raft, diverging epochs: `raft/mod.rs`, `handlers/describe_quorum.rs`, `handlers/fetch/look.rs`
+//! - KIP-599 quota on partitions: `handlers/quotas.rs`, `security/rate.rs`, `handlers/create_topics.rs`,
+//!   `handlers/create_partitions.rs`, `handlers/delete_topics.rs`, `handlers/metadata.rs`
 //! - KIP-630 snapshots: `raft/checkpoint.rs`
 //! - KIP-631 registration of brokers: `broker/registration.rs`, `controller/brokers.rs`
 //! - KIP-664 DescribeProducers: `handlers/describe_producers.rs`
@@ -159,6 +174,7 @@ pub mod net;
 pub mod protocol;
 pub mod raft;
 pub mod replication;
+pub mod security;
 pub mod store;
 pub mod telemetry;
 #[cfg(test)]

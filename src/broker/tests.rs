@@ -9,6 +9,7 @@ mod fetching;
 mod metrics;
 mod offsets;
 mod producing;
+mod quotas;
 mod topics;
 mod versions;
 

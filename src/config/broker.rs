@@ -213,6 +213,16 @@ settings! {
     }
 }
 
+settings! {
+    /// How usage is measured that clients have quotas of.
+    QuotaSettings {
+        controller_quota_window_num: usize = "controller.quota.window.num",
+        controller_quota_window_size_seconds: i64 = "controller.quota.window.size.seconds",
+        quota_window_num: usize = "quota.window.num",
+        quota_window_size_seconds: i64 = "quota.window.size.seconds",
+    }
+}
+
 /// Everything this node is told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BrokerConfig {
@@ -235,6 +245,7 @@ pub struct BrokerConfig {
     pub network: NetworkSettings,
     pub log: LogSettings,
     pub metadata: MetadataSettings,
+    pub quota: QuotaSettings,
     pub group: Arc<GroupSettings>,
     pub transaction: TransactionSettings,
     /// What a topic without overrides gets; the base of [`TopicConfig::resolve`].
@@ -266,6 +277,7 @@ impl BrokerConfig {
             network: NetworkSettings::read(&values)?,
             log: LogSettings::read(&values)?,
             metadata: MetadataSettings::read(&values)?,
+            quota: QuotaSettings::read(&values)?,
             group: Arc::new(GroupSettings::read(&values)?),
             transaction: TransactionSettings::read(&values)?,
             topic_defaults: topic_defaults(&values)?,

@@ -84,6 +84,10 @@ impl<'a> Reader<'a> {
         Ok(u64::from_be_bytes(self.array()?))
     }
 
+    pub fn f64(&mut self) -> Result<f64, Malformed> {
+        Ok(f64::from_be_bytes(self.array()?))
+    }
+
     pub fn bool(&mut self) -> Result<bool, Malformed> {
         Ok(self.i8()? != 0)
     }
@@ -114,6 +118,13 @@ impl<'a> Reader<'a> {
 
     pub fn string(&mut self) -> Result<String, Malformed> {
         self.nullable_string()?.ok_or_else(|| Malformed::new("null where text must stand"))
+    }
+
+    /// Bytes behind their compact length.
+    pub fn byte_field(&mut self) -> Result<Vec<u8>, Malformed> {
+        let size =
+            self.uvarint()?.checked_sub(1).ok_or_else(|| Malformed::new("null where bytes must stand"))?;
+        Ok(self.bytes(size as usize)?.to_vec())
     }
 
     /// A compact array whose items take at least `least_size` bytes each; `None` for null.
@@ -205,6 +216,10 @@ pub trait Write {
         self.put_bytes(&value.to_be_bytes());
     }
 
+    fn put_f64(&mut self, value: f64) {
+        self.put_bytes(&value.to_be_bytes());
+    }
+
     fn put_bool(&mut self, value: bool) {
         self.put_i8(i8::from(value));
     }
@@ -229,6 +244,12 @@ pub trait Write {
 
     fn put_string(&mut self, value: &str) {
         self.put_nullable_string(Some(value));
+    }
+
+    /// Bytes behind their compact length.
+    fn put_byte_field(&mut self, value: &[u8]) {
+        self.put_uvarint(value.len() as u32 + 1);
+        self.put_bytes(value);
     }
 
     /// The count of a compact array; its items follow.

@@ -8,6 +8,8 @@ use crate::controller::placement::Randomness;
 use crate::controller::records::{Endpoint, MetadataRecord, SupportedFeature};
 use crate::protocol::errors::ApiError;
 use crate::protocol::ids::{BrokerId, Offset, PartitionIndex, ProducerId, TopicId, Uuid};
+use crate::security::entity::{QuotaEntity, QuotaValue};
+use crate::security::scram::SaltedPassword;
 
 /// A change that somebody asks for.
 #[derive(Clone, Debug)]
@@ -33,6 +35,14 @@ pub enum Command {
     AlterConfigs {
         resources: Vec<ConfigReplacement>,
         validate_only: bool,
+    },
+    AlterClientQuotas {
+        alterations: Vec<QuotaAlteration>,
+        validate_only: bool,
+    },
+    AlterUserScramCredentials {
+        deletions: Vec<ScramDeletion>,
+        upsertions: Vec<ScramUpsertion>,
     },
     AllocateProducerIds {
         broker_id: BrokerId,
@@ -118,6 +128,33 @@ pub struct ConfigReplacement {
     pub values: ConfigMap,
 }
 
+/// Changes to the quotas of one entity.
+#[derive(Clone, Debug)]
+pub struct QuotaAlteration {
+    pub entity: QuotaEntity,
+    /// Whether the address that `entity` names, if it does, is one or resolves to one: the asker has looked it up.
+    pub ip_is_known: bool,
+    /// Keys and values; `None` takes a quota away.
+    pub operations: Vec<(String, Option<QuotaValue>)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ScramDeletion {
+    pub name: String,
+    /// The number on the wire.
+    pub mechanism: i8,
+}
+
+#[derive(Clone, Debug)]
+pub struct ScramUpsertion {
+    pub name: String,
+    /// The number on the wire.
+    pub mechanism: i8,
+    pub iterations: i32,
+    pub salt: Vec<u8>,
+    pub salted_password: SaltedPassword,
+}
+
 #[derive(Clone, Debug)]
 pub struct FeatureUpdate {
     pub name: String,
@@ -162,6 +199,10 @@ pub enum Answer {
     DeleteTopics(Vec<(Option<String>, TopicId, Result<(), ApiError>)>),
     CreatePartitions(Vec<(String, Result<(), ApiError>)>),
     AlterConfigs(ConfigResults),
+    /// Each entity once.
+    AlterClientQuotas(Vec<(QuotaEntity, Result<(), ApiError>)>),
+    /// Each user once.
+    AlterUserScramCredentials(Vec<(String, Result<(), ApiError>)>),
     AllocateProducerIds {
         first: ProducerId,
         count: i32,

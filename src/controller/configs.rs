@@ -12,12 +12,10 @@ use crate::controller::command::{
     Answer, ConfigAlteration, ConfigReplacement, ConfigResults, Inputs, Outcome,
 };
 use crate::controller::image::{ClusterImage, ConfigMap, TopicImage};
+use crate::controller::limits;
 use crate::controller::records::{ConfigRecord, MetadataRecord};
 use crate::controller::topic_names;
 use crate::protocol::errors::{ApiError, ErrorCode};
-
-/// Records that one command may write (`QuorumController.MAX_RECORDS_PER_USER_OP`).
-const MAX_RECORD_COUNT: usize = 10_000;
 
 /// IncrementalAlterConfigs.
 pub(super) fn alter(
@@ -165,10 +163,7 @@ fn finish(
     results: ConfigResults,
     validate_only: bool,
 ) -> Result<Outcome, ApiError> {
-    if records.len() > MAX_RECORD_COUNT {
-        let message = "Unable to perform excessively large batch operation.";
-        return Err(ApiError::new(ErrorCode::PolicyViolation, message));
-    }
+    limits::check_record_count(records.len())?;
     if validate_only {
         records.clear();
     }

@@ -12,11 +12,14 @@ use imbl::{HashMap, OrdMap};
 use crate::config::resource::{ConfigResource, ResourceKind};
 use crate::controller::codec::Malformed;
 use crate::controller::records::{
-    BrokerRegistrationChangeRecord, ConfigRecord, Endpoint, MetadataRecord, PartitionChangeRecord,
-    PartitionRecord, RegisterBrokerRecord, RemoveTopicRecord, SupportedFeature, TopicRecord,
+    BrokerRegistrationChangeRecord, ClientQuotaRecord, ConfigRecord, Endpoint, MetadataRecord,
+    PartitionChangeRecord, PartitionRecord, RegisterBrokerRecord, RemoveTopicRecord, SupportedFeature,
+    TopicRecord,
 };
 use crate::controller::topic_names;
 use crate::protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId, Uuid};
+use crate::security::entity::{QuotaEntity, QuotaValues};
+use crate::security::scram::{ScramCredential, ScramMechanism};
 
 /// Keys and values as somebody set them.
 pub type ConfigMap = BTreeMap<String, String>;
@@ -98,6 +101,10 @@ pub struct ClusterImage {
     pub configs: OrdMap<ConfigResource, Arc<ConfigMap>>,
     /// The first producer id that no broker was given.
     pub next_producer_id: ProducerId,
+    /// What each entity may use; none of the maps is empty.
+    pub client_quotas: OrdMap<QuotaEntity, Arc<QuotaValues>>,
+    /// By user and mechanism.
+    pub scram_credentials: OrdMap<(String, ScramMechanism), Arc<ScramCredential>>,
     /// Levels of the finalized features.
     pub features: OrdMap<String, i16>,
     /// Names that contain `.` or `_`, by the name with `_` for each `.`: metric names would collide.
@@ -115,6 +122,8 @@ impl ClusterImage {
             brokers: OrdMap::new(),
             configs: OrdMap::new(),
             next_producer_id: ProducerId(0),
+            client_quotas: OrdMap::new(),
+            scram_credentials: OrdMap::new(),
             features: OrdMap::new(),
             collisions: HashMap::new(),
         }
@@ -158,6 +167,20 @@ impl ClusterImage {
             MetadataRecord::Config(record) => self.replay_config(record)?,
             MetadataRecord::PartitionChange(record) => self.replay_partition_change(record)?,
             MetadataRecord::RemoveTopic(record) => self.replay_remove_topic(record)?,
+            MetadataRecord::UserScramCredential(record) => {
+                let key = (record.name.clone(), record.mechanism);
+                self.scram_credentials.insert(key, Arc::new(record.credential.clone()));
+            }
+            MetadataRecord::RemoveUserScramCredential(record) => {
+                let key = (record.name.clone(), record.mechanism);
+                if self.scram_credentials.remove(&key).is_none() {
+                    return Err(Malformed::new(format!(
+                        "removal of a credential of {} that is not there",
+                        key.0
+                    )));
+                }
+            }
+            MetadataRecord::ClientQuota(record) => self.replay_client_quota(record),
             MetadataRecord::FeatureLevel(record) => {
                 if record.level == 0 {
                     self.features.remove(&record.name);
@@ -171,6 +194,17 @@ impl ClusterImage {
         }
         self.applied = at;
         Ok(())
+    }
+
+    fn replay_client_quota(&mut self, record: &ClientQuotaRecord) {
+        let values = Arc::make_mut(self.client_quotas.entry(record.entity.clone()).or_default());
+        match record.value {
+            Some(value) => values.insert(record.key.clone(), value),
+            None => values.remove(&record.key),
+        };
+        if values.is_empty() {
+            self.client_quotas.remove(&record.entity);
+        }
     }
 
     fn replay_register_broker(&mut self, record: &RegisterBrokerRecord) {

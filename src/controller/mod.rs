@@ -4,7 +4,8 @@
 //! Pure: no async, no IO, no clock, no randomness. [`decide`] reads an image and writes nothing; only
 //! [`ClusterImage::replay`] changes state. The shell in `raft` proposes what was decided, and gives
 //! answers out once it is applied. Kafka's classes: `QuorumController`, `ReplicationControlManager`,
-//! `ConfigurationControlManager`, `ClusterControlManager`, `ProducerIdControlManager`, `FeatureControlManager`.
+//! `ConfigurationControlManager`, `ClusterControlManager`, `ProducerIdControlManager`, `FeatureControlManager`,
+//! `ClientQuotaControlManager`, `ScramControlManager`.
 
 mod brokers;
 mod codec;
@@ -13,12 +14,15 @@ mod configs;
 mod elections;
 mod features;
 mod image;
+mod limits;
 mod partition_change;
 mod partitions;
 mod placement;
 mod producer_ids;
+mod quotas;
 mod reassignments;
 mod records;
+mod scram;
 mod snapshot;
 pub mod topic_names;
 mod topics;
@@ -27,15 +31,17 @@ pub use codec::{Malformed, Reader, Write};
 pub use command::{
     Answer, Command, ConfigAlteration, ConfigReplacement, ConfigResults, CreatePartitions, CreateTopic,
     CreatedTopic, ElectionResults, ElectionType, FeatureUpdate, Inputs, Outcome, PartitionReassignment,
-    Partitioning, ReassignmentResults, RegisterBroker, TopicReference, UpgradeType,
+    Partitioning, QuotaAlteration, ReassignmentResults, RegisterBroker, ScramDeletion, ScramUpsertion,
+    TopicReference, UpgradeType,
 };
 pub use image::{BrokerImage, ClusterImage, ConfigMap, PartitionImage, TopicImage};
 pub use placement::Randomness;
 pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
 pub use records::{
-    BrokerRegistrationChangeRecord, ConfigRecord, Endpoint, FeatureLevelRecord, MetadataRecord,
-    PartitionChangeRecord, PartitionRecord, ProducerIdsRecord, RegisterBrokerRecord, RemoveTopicRecord,
-    SupportedFeature, TopicRecord, UnregisterBrokerRecord,
+    BrokerRegistrationChangeRecord, ClientQuotaRecord, ConfigRecord, Endpoint, FeatureLevelRecord,
+    MetadataRecord, PartitionChangeRecord, PartitionRecord, ProducerIdsRecord, RegisterBrokerRecord,
+    RemoveTopicRecord, RemoveUserScramCredentialRecord, SupportedFeature, TopicRecord,
+    UnregisterBrokerRecord, UserScramCredentialRecord,
 };
 pub use snapshot::snapshot_records;
 
@@ -58,6 +64,12 @@ pub fn decide(image: &ClusterImage, command: &Command, inputs: &mut Inputs<'_>) 
         }
         Command::AlterConfigs { resources, validate_only } => {
             configs::replace(image, resources, *validate_only, inputs)
+        }
+        Command::AlterClientQuotas { alterations, validate_only } => {
+            quotas::alter(image, alterations, *validate_only)
+        }
+        Command::AlterUserScramCredentials { deletions, upsertions } => {
+            scram::alter(image, deletions, upsertions)
         }
         Command::AllocateProducerIds { broker_id, broker_epoch } => {
             producer_ids::allocate(image, *broker_id, *broker_epoch)

@@ -6,6 +6,8 @@
 
 use crate::controller::codec::{Malformed, Reader, TaggedFields, Write};
 use crate::protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId, Uuid};
+use crate::security::entity::{QuotaEntity, QuotaValue};
+use crate::security::scram::{ScramCredential, ScramMechanism};
 
 /// One change of the cluster's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,10 +19,13 @@ pub enum MetadataRecord {
     Config(ConfigRecord),
     PartitionChange(PartitionChangeRecord),
     RemoveTopic(RemoveTopicRecord),
+    UserScramCredential(UserScramCredentialRecord),
     FeatureLevel(FeatureLevelRecord),
+    ClientQuota(ClientQuotaRecord),
     ProducerIds(ProducerIdsRecord),
     BrokerRegistrationChange(BrokerRegistrationChangeRecord),
     NoOp,
+    RemoveUserScramCredential(RemoveUserScramCredentialRecord),
 }
 
 /// A listener that a broker announces.
@@ -140,6 +145,28 @@ pub struct RemoveTopicRecord {
     pub topic_id: TopicId,
 }
 
+/// A user can prove who it is by this credential, in place of one it had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserScramCredentialRecord {
+    pub name: String,
+    pub mechanism: ScramMechanism,
+    pub credential: ScramCredential,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoveUserScramCredentialRecord {
+    pub name: String,
+    pub mechanism: ScramMechanism,
+}
+
+/// A quota was set, or with `None` taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientQuotaRecord {
+    pub entity: QuotaEntity,
+    pub key: String,
+    pub value: Option<QuotaValue>,
+}
+
 /// A feature is finalized at a level; level 0 takes it away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeatureLevelRecord {
@@ -181,10 +208,13 @@ impl MetadataRecord {
             MetadataRecord::Config(_) => (4, 0),
             MetadataRecord::PartitionChange(_) => (5, 2),
             MetadataRecord::RemoveTopic(_) => (9, 0),
+            MetadataRecord::UserScramCredential(_) => (11, 0),
             MetadataRecord::FeatureLevel(_) => (12, 0),
+            MetadataRecord::ClientQuota(_) => (14, 0),
             MetadataRecord::ProducerIds(_) => (15, 0),
             MetadataRecord::BrokerRegistrationChange(_) => (17, 2),
             MetadataRecord::NoOp => (20, 0),
+            MetadataRecord::RemoveUserScramCredential(_) => (22, 0),
         }
     }
 
@@ -224,6 +254,13 @@ impl MetadataRecord {
             MetadataRecord::PartitionChange(record) => record.encode(out),
             MetadataRecord::RemoveTopic(record) => {
                 out.put_uuid(record.topic_id.0);
+                out.put_uvarint(0);
+            }
+            MetadataRecord::UserScramCredential(record) => record.encode(out),
+            MetadataRecord::ClientQuota(record) => record.encode(out),
+            MetadataRecord::RemoveUserScramCredential(record) => {
+                out.put_string(&record.name);
+                out.put_i8(record.mechanism.code());
                 out.put_uvarint(0);
             }
             MetadataRecord::FeatureLevel(record) => {
@@ -284,19 +321,82 @@ impl MetadataRecord {
                 value: body.nullable_string()?,
             }),
             (9, 0) => MetadataRecord::RemoveTopic(RemoveTopicRecord { topic_id: TopicId(body.uuid()?) }),
+            (11, 0) => MetadataRecord::UserScramCredential(UserScramCredentialRecord::decode(body)?),
             (12, 0) => {
                 MetadataRecord::FeatureLevel(FeatureLevelRecord { name: body.string()?, level: body.i16()? })
             }
+            (14, 0) => MetadataRecord::ClientQuota(ClientQuotaRecord::decode(body)?),
             (15, 0) => MetadataRecord::ProducerIds(ProducerIdsRecord {
                 broker_id: BrokerId(body.i32()?),
                 broker_epoch: Offset(body.i64()?),
                 next_producer_id: ProducerId(body.i64()?),
             }),
             (20, 0) => MetadataRecord::NoOp,
+            (22, 0) => MetadataRecord::RemoveUserScramCredential(RemoveUserScramCredentialRecord {
+                name: body.string()?,
+                mechanism: scram_mechanism(body)?,
+            }),
             (key, version) => return Err(Malformed::new(format!("unknown record {key} version {version}"))),
         };
         body.no_tagged_fields()?;
         Ok(record)
+    }
+}
+
+fn scram_mechanism(body: &mut Reader<'_>) -> Result<ScramMechanism, Malformed> {
+    let code = body.i8()?;
+    ScramMechanism::from_code(code).ok_or_else(|| Malformed::new(format!("SCRAM mechanism {code}")))
+}
+
+impl UserScramCredentialRecord {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_string(&self.name);
+        out.put_i8(self.mechanism.code());
+        out.put_byte_field(&self.credential.salt);
+        out.put_byte_field(&self.credential.stored_key);
+        out.put_byte_field(&self.credential.server_key);
+        out.put_i32(self.credential.iterations);
+        out.put_uvarint(0);
+    }
+
+    /// Without the tagged fields.
+    fn decode(body: &mut Reader<'_>) -> Result<UserScramCredentialRecord, Malformed> {
+        Ok(UserScramCredentialRecord {
+            name: body.string()?,
+            mechanism: scram_mechanism(body)?,
+            credential: ScramCredential {
+                salt: body.byte_field()?,
+                stored_key: body.byte_field()?,
+                server_key: body.byte_field()?,
+                iterations: body.i32()?,
+            },
+        })
+    }
+}
+
+impl ClientQuotaRecord {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_count(self.entity.0.len());
+        for (entity_type, name) in &self.entity.0 {
+            out.put_string(entity_type);
+            out.put_nullable_string(name.as_deref());
+            out.put_uvarint(0);
+        }
+        out.put_string(&self.key);
+        out.put_f64(self.value.map_or(0.0, |value| value.0));
+        out.put_bool(self.value.is_none());
+        out.put_uvarint(0);
+    }
+
+    /// Without the tagged fields.
+    fn decode(body: &mut Reader<'_>) -> Result<ClientQuotaRecord, Malformed> {
+        let entity = body.list(3, |body| {
+            let part = (body.string()?, body.nullable_string()?);
+            body.no_tagged_fields()?;
+            Ok(part)
+        })?;
+        let (key, value, removed) = (body.string()?, QuotaValue(body.f64()?), body.bool()?);
+        Ok(ClientQuotaRecord { entity: QuotaEntity::new(entity), key, value: (!removed).then_some(value) })
     }
 }
 

@@ -2,9 +2,11 @@
 
 use crate::controller::image::{BrokerImage, ClusterImage, TopicImage};
 use crate::controller::records::{
-    ConfigRecord, FeatureLevelRecord, MetadataRecord, ProducerIdsRecord, RegisterBrokerRecord, TopicRecord,
+    ClientQuotaRecord, ConfigRecord, FeatureLevelRecord, MetadataRecord, ProducerIdsRecord,
+    RegisterBrokerRecord, TopicRecord, UserScramCredentialRecord,
 };
 use crate::protocol::ids::{BrokerId, Offset, PartitionIndex};
+use crate::security::scram::ScramCredential;
 
 /// The records that make `image`, in an order in which they can be replayed.
 pub fn snapshot_records(image: &ClusterImage) -> impl Iterator<Item = MetadataRecord> + '_ {
@@ -23,6 +25,19 @@ pub fn snapshot_records(image: &ClusterImage) -> impl Iterator<Item = MetadataRe
             })
         })
     });
+    let quotas = image.client_quotas.iter().flat_map(|(entity, values)| {
+        values.iter().map(|(key, value)| {
+            let (entity, key, value) = (entity.clone(), key.clone(), Some(*value));
+            MetadataRecord::ClientQuota(ClientQuotaRecord { entity, key, value })
+        })
+    });
+    let credentials = image.scram_credentials.iter().map(|((name, mechanism), credential)| {
+        MetadataRecord::UserScramCredential(UserScramCredentialRecord {
+            name: name.clone(),
+            mechanism: *mechanism,
+            credential: ScramCredential::clone(credential),
+        })
+    });
     // Who took the last block is forgotten; that it is taken is not.
     let producer_ids =
         (image.next_producer_id.0 > 0).then_some(MetadataRecord::ProducerIds(ProducerIdsRecord {
@@ -30,7 +45,7 @@ pub fn snapshot_records(image: &ClusterImage) -> impl Iterator<Item = MetadataRe
             broker_epoch: Offset::NONE,
             next_producer_id: image.next_producer_id,
         }));
-    features.chain(brokers).chain(topics).chain(configs).chain(producer_ids)
+    features.chain(brokers).chain(topics).chain(configs).chain(quotas).chain(credentials).chain(producer_ids)
 }
 
 fn broker_record(broker: &BrokerImage) -> MetadataRecord {

@@ -1,6 +1,7 @@
 //! Stories: commands decided on an image, their records replayed, the image looked at.
 
 mod leadership;
+mod security;
 
 use super::*;
 use crate::config::broker::BrokerConfig;
@@ -491,6 +492,13 @@ fn lived_in() -> Cluster {
     alter(&mut cluster, ConfigResource::topic("orders"), &[("retention.ms", set.clone())]).unwrap();
     alter(&mut cluster, ConfigResource::cluster_default(), &[("retention.ms", set)]).unwrap();
     cluster.run(Command::AllocateProducerIds { broker_id: BrokerId(2), broker_epoch: Offset(1) }).unwrap();
+    let alterations = vec![security::quotas(
+        &[("user", None)],
+        &[("producer_byte_rate", Some(5.0)), ("request_percentage", Some(0.1))],
+    )];
+    cluster.run(Command::AlterClientQuotas { alterations, validate_only: false }).unwrap();
+    let upsertions = vec![security::upsertion("alice", 2, 8192)];
+    cluster.run(Command::AlterUserScramCredentials { deletions: Vec::new(), upsertions }).unwrap();
     cluster
 }
 

@@ -37,6 +37,8 @@ pub fn handle(context: &RequestContext, body: &[u8], out: &mut Output) -> anyhow
         respond(context.version, &image)
     };
     context.count_errors(&response);
+    out.throttle_ms = context.throttle_request();
+    let response = response.with_throttle_time_ms(out.throttle_ms as i32);
     // v5 answers with the fields of v4.
     let encoded_version = context.version.min(4);
     context.respond_with(out, &response, encoded_version)

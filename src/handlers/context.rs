@@ -6,9 +6,11 @@ use std::sync::Arc;
 use kafka_protocol::protocol::Encodable;
 
 use super::error_codes::ErrorCodes;
+use super::quotas::Meter;
 use super::reply::Output;
 use super::services::Services;
 use super::table::Api;
+use super::throttle;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::shapes;
 use crate::telemetry::metrics::WorkerMetrics;
@@ -21,6 +23,8 @@ pub struct RequestContext {
     pub api: &'static Api,
     pub version: i16,
     pub correlation_id: i32,
+    /// Only while client quotas are set.
+    pub meter: Option<Rc<Meter>>,
 }
 
 impl RequestContext {
@@ -46,6 +50,15 @@ impl RequestContext {
             out.bytes.truncate(before);
         }
         result
+    }
+
+    /// Says in the only response of `out` for how long the client has to rest, and sees to it.
+    pub fn throttle(&self, out: &mut Output) {
+        let throttle_ms = self.throttle_request();
+        if throttle_ms > 0 {
+            out.throttle_ms = throttle_ms;
+            throttle::stamp(self.api.key, self.version, &mut out.bytes, throttle_ms);
+        }
     }
 
     /// Counts an error that the answer tells the client.

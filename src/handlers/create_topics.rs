@@ -1,4 +1,5 @@
-//! CreateTopics (key 19), v2-7 (KIP-4, KIP-464 defaults, KIP-525 configs in the answer, KIP-516 ids).
+//! CreateTopics (key 19), v2-7 (KIP-4, KIP-464 defaults, KIP-525 configs in the answer, KIP-516 ids,
+//! KIP-599 quota on partitions).
 //!
 //! The controller decides; a topic can be used when its answer leaves. Kafka: `ControllerApis.createTopics`.
 
@@ -13,15 +14,23 @@ use crate::controller::{Answer, Command, CreateTopic, CreatedTopic, Partitioning
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::BrokerId;
 
+/// KIP-599: older versions are not refused.
+const STRICT_QUOTA_SINCE: i16 = 6;
+
 pub async fn handle(
     context: &RequestContext,
     request: CreateTopicsRequest,
 ) -> anyhow::Result<CreateTopicsResponse> {
-    let command = Command::CreateTopics {
-        topics: request.topics.iter().map(wanted).collect(),
-        validate_only: request.validate_only,
-    };
-    let results = match context.services.quorum.propose(command).await {
+    let mut results = Vec::with_capacity(request.topics.len());
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        match context.take_partitions(partition_count(context, topic), STRICT_QUOTA_SINCE) {
+            Ok(()) => topics.push(wanted(topic)),
+            Err(refusal) => results.push(describe(context, &topic.name, Err(refusal))),
+        }
+    }
+    let command = Command::CreateTopics { topics, validate_only: request.validate_only };
+    let decided: Vec<CreatableTopicResult> = match context.services.quorum.propose(command).await {
         Ok(Answer::CreateTopics(results)) => {
             results.into_iter().map(|(name, result)| describe(context, &name, result)).collect()
         }
@@ -32,7 +41,26 @@ pub async fn handle(
             request.topics.iter().map(refused).collect()
         }
     };
+    results.extend(decided);
+    give_back(context, &request, &results);
     Ok(CreateTopicsResponse::default().with_topics(results))
+}
+
+fn partition_count(context: &RequestContext, topic: &CreatableTopic) -> usize {
+    let default_count = || context.services.config().metadata.num_partitions;
+    match (topic.assignments.len(), topic.num_partitions) {
+        (0, -1) => default_count().max(0) as usize,
+        (0, count) => count.max(0) as usize,
+        (count, _) => count,
+    }
+}
+
+/// Topics that the controller refused cost nothing; one that the quota refused has not been paid for.
+fn give_back(context: &RequestContext, request: &CreateTopicsRequest, results: &[CreatableTopicResult]) {
+    let free = [ErrorCode::None.code(), ErrorCode::ThrottlingQuotaExceeded.code()];
+    let refused = results.iter().filter(|result| !free.contains(&result.error_code));
+    let topics = refused.filter_map(|result| request.topics.iter().find(|topic| topic.name == result.name));
+    context.give_partitions_back(topics.map(|topic| partition_count(context, topic)).sum());
 }
 
 fn wanted(topic: &CreatableTopic) -> CreateTopic {

@@ -1,14 +1,17 @@
-//! DeleteTopics (key 20), v1-6, by name or id (KIP-516); the topics are gone when the answer leaves.
-//! Kafka: `ControllerApis.deleteTopics`.
+//! DeleteTopics (key 20), v1-6, by name or id (KIP-516), within the quota on partitions (KIP-599); the topics are
+//! gone when the answer leaves. Kafka: `ControllerApis.deleteTopics`.
 
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse, TopicName};
 
 use super::context::RequestContext;
-use super::wire;
+use super::{quotas, wire};
 use crate::controller::{Answer, Command, TopicReference};
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::TopicId;
+
+/// KIP-599: older versions are not refused.
+const STRICT_QUOTA_SINCE: i16 = 5;
 
 pub async fn handle(
     context: &RequestContext,
@@ -35,14 +38,29 @@ pub async fn handle(
             if context.version < 3 { ErrorCode::InvalidRequest } else { ErrorCode::TopicDeletionDisabled };
         return Ok(refused(&topics, &code.into()));
     }
-    match context.services.quorum.propose(Command::DeleteTopics { topics: topics.clone() }).await {
-        Ok(Answer::DeleteTopics(results)) => {
-            let results = results.into_iter().map(|(name, id, result)| describe(name, id, result));
-            Ok(DeleteTopicsResponse::default().with_responses(results.collect()))
-        }
-        Ok(_) => anyhow::bail!("the controller answers another command"),
-        Err(refusal) => Ok(refused(&topics, &refusal)),
-    }
+    let (topics, throttled): (Vec<TopicReference>, Vec<TopicReference>) =
+        topics.into_iter().partition(|topic| may_delete(context, topic));
+    let mut response =
+        match context.services.quorum.propose(Command::DeleteTopics { topics: topics.clone() }).await {
+            Ok(Answer::DeleteTopics(results)) => {
+                let results = results.into_iter().map(|(name, id, result)| describe(name, id, result));
+                DeleteTopicsResponse::default().with_responses(results.collect())
+            }
+            Ok(_) => anyhow::bail!("the controller answers another command"),
+            Err(refusal) => refused(&topics, &refusal),
+        };
+    response.responses.extend(refused(&throttled, &quotas::exceeded()).responses);
+    Ok(response)
+}
+
+/// A topic that does not exist costs nothing, and is the controller's to refuse.
+fn may_delete(context: &RequestContext, topic: &TopicReference) -> bool {
+    let image = context.services.image();
+    let found = match topic {
+        TopicReference::Name(name) => image.topic(name),
+        TopicReference::Id(id) => image.topic_by_id(*id),
+    };
+    found.is_none_or(|topic| context.take_partitions(topic.partitions.len(), STRICT_QUOTA_SINCE).is_ok())
 }
 
 fn describe(name: Option<String>, id: TopicId, result: Result<(), ApiError>) -> DeletableTopicResult {

@@ -3,14 +3,16 @@
 //! Produce and Fetch have codecs of their own and count while they answer.
 
 use kafka_protocol::messages::{
-    AlterConfigsResponse, AlterPartitionReassignmentsResponse, ApiVersionsResponse, CreatePartitionsResponse,
-    CreateTopicsResponse, DeleteRecordsResponse, DeleteTopicsResponse, DescribeClusterResponse,
-    DescribeConfigsResponse, DescribeLogDirsResponse, DescribeProducersResponse, DescribeQuorumResponse,
-    DescribeTopicPartitionsResponse, ElectLeadersResponse, FindCoordinatorResponse,
-    IncrementalAlterConfigsResponse, InitProducerIdResponse, ListConfigResourcesResponse,
-    ListOffsetsResponse, ListPartitionReassignmentsResponse, MetadataResponse, OffsetCommitResponse,
-    OffsetDeleteResponse, OffsetFetchResponse, OffsetForLeaderEpochResponse, UnregisterBrokerResponse,
-    UpdateFeaturesResponse,
+    AlterClientQuotasResponse, AlterConfigsResponse, AlterPartitionReassignmentsResponse,
+    AlterUserScramCredentialsResponse, ApiVersionsResponse, CreateAclsResponse, CreatePartitionsResponse,
+    CreateTopicsResponse, DeleteAclsResponse, DeleteRecordsResponse, DeleteTopicsResponse,
+    DescribeAclsResponse, DescribeClientQuotasResponse, DescribeClusterResponse, DescribeConfigsResponse,
+    DescribeLogDirsResponse, DescribeProducersResponse, DescribeQuorumResponse,
+    DescribeTopicPartitionsResponse, DescribeUserScramCredentialsResponse, ElectLeadersResponse,
+    FindCoordinatorResponse, IncrementalAlterConfigsResponse, InitProducerIdResponse,
+    ListConfigResourcesResponse, ListOffsetsResponse, ListPartitionReassignmentsResponse, MetadataResponse,
+    OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchResponse, OffsetForLeaderEpochResponse,
+    UnregisterBrokerResponse, UpdateFeaturesResponse,
 };
 
 /// An answer that says of each of its parts whether it worked.
@@ -34,15 +36,21 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    AlterClientQuotasResponse: [entries: |entity| [entity.error_code]];
     AlterConfigsResponse: [responses: |resource| [resource.error_code]];
     AlterPartitionReassignmentsResponse: error_code [responses: |topic| {
         topic.partitions.iter().map(|partition| partition.error_code)
     }];
+    AlterUserScramCredentialsResponse: [results: |user| [user.error_code]];
     ApiVersionsResponse: error_code;
+    CreateAclsResponse: [results: |acl| [acl.error_code]];
     CreatePartitionsResponse: [results: |topic| [topic.error_code]];
     CreateTopicsResponse: [topics: |topic| [topic.error_code]];
+    DeleteAclsResponse: [filter_results: |filter| [filter.error_code]];
     DeleteRecordsResponse: [topics: |topic| topic.partitions.iter().map(|partition| partition.error_code)];
     DeleteTopicsResponse: [responses: |topic| [topic.error_code]];
+    DescribeAclsResponse: error_code;
+    DescribeClientQuotasResponse: error_code;
     DescribeClusterResponse: error_code;
     DescribeConfigsResponse: [results: |resource| [resource.error_code]];
     DescribeLogDirsResponse: error_code [results: |directory| [directory.error_code]];
@@ -53,6 +61,7 @@ error_codes! {
     DescribeTopicPartitionsResponse: [topics: |topic| {
         topic.partitions.iter().map(|partition| partition.error_code).chain([topic.error_code])
     }];
+    DescribeUserScramCredentialsResponse: error_code [results: |user| [user.error_code]];
     ElectLeadersResponse: error_code [replica_election_results: |topic| {
         topic.partition_result.iter().map(|partition| partition.error_code)
     }];

@@ -101,6 +101,10 @@ async fn create_missing(
     if names.is_empty() {
         return image;
     }
+    // KIP-599: who overdraws a quota by this has to rest, in any version.
+    context.take_partitions_freely(
+        names.len() * context.services.config().metadata.num_partitions.max(0) as usize,
+    );
     // Refusals (the topic has come meanwhile, no room for another) show as topics that do not exist.
     if let Err(error) = context.services.create_topics_with_defaults(&names).await {
         tracing::debug!(%error, "automatic topic creation refused");

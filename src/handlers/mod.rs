@@ -8,22 +8,29 @@
 //! the store. What a message's fields allow is decided here; rules of the cluster are the controller's. Kafka:
 //! `KafkaApis`, `ControllerApis`.
 
+mod alter_client_quotas;
 mod alter_configs;
 mod alter_partition_reassignments;
+mod alter_user_scram_credentials;
 mod api_versions;
 mod config_changes;
 pub mod configs;
 pub mod context;
+mod create_acls;
 mod create_partitions;
 mod create_topics;
+mod delete_acls;
 mod delete_records;
 mod delete_topics;
+mod describe_acls;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod describe_user_scram_credentials;
 mod elect_leaders;
 mod error_codes;
 pub mod features;
@@ -43,9 +50,11 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 pub mod producer_ids;
+pub mod quotas;
 pub mod reply;
 pub mod services;
 pub mod table;
+mod throttle;
 mod unregister_broker;
 mod update_features;
 mod wire;
@@ -53,6 +62,7 @@ mod wire;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -86,9 +96,13 @@ impl Handlers {
 impl Service for Handlers {
     type Session = Rc<ConnectionInfo>;
 
-    fn open(&self, peer: Peer) -> Rc<ConnectionInfo> {
+    fn open(&self, peer: Peer) -> Result<Rc<ConnectionInfo>, Duration> {
         let Peer { address, listener, .. } = peer;
-        Rc::new(ConnectionInfo { listener, peer: address, metrics: self.metrics.clone() })
+        let (ip, now_ms) = (address.ip().to_canonical(), self.services.clock.uptime_ms());
+        if let Some(hold_ms) = self.services.quotas.hold_connection(ip, now_ms) {
+            return Err(Duration::from_millis(hold_ms.unsigned_abs()));
+        }
+        Ok(Rc::new(ConnectionInfo { listener, peer: address, metrics: self.metrics.clone() }))
     }
 
     fn handle(&self, session: &mut Rc<ConnectionInfo>, frame: &mut [u8], out: &mut Output) -> Handled {
@@ -107,21 +121,29 @@ impl Service for Handlers {
             return Handled::Close("a request header that cannot be read");
         };
         let body_start = header.body_start;
+        let clock = &self.services.clock;
+        let meter =
+            self.services.quotas.meter(header.client_id.as_deref(), || clock.uptime_us()).map(Rc::new);
         let context = RequestContext {
             services: self.services.clone(),
             connection: session.clone(),
             api,
             version,
             correlation_id: header.correlation_id,
+            meter: meter.clone(),
         };
-        match key {
+        let handled = match key {
             PRODUCE => produce::handle(&context, &mut self.produce.borrow_mut(), frame, body_start, out),
             FETCH if frame.len() > self.services.config().network.klamm_request_max_bytes => {
                 Handled::Close("a fetch beyond klamm.request.max.bytes")
             }
             FETCH => fetch::handle(&context, frame, body_start, out),
             _ => handle_cold(context, &frame[body_start..], out),
+        };
+        if let Some(meter) = meter {
+            meter.handled(clock.uptime_us());
         }
+        handled
     }
 }
 

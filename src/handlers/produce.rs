@@ -59,9 +59,12 @@ pub fn handle(
     match (scratch.request.acks, failed) {
         // Nobody waits for an answer, so a closed connection is the only way to say no.
         (ACKS_NONE, true) => Handled::Close("a produce without acks failed"),
-        (ACKS_NONE, false) => Handled::Nothing,
+        (ACKS_NONE, false) => {
+            out.throttle_ms = out.throttle_ms.max(context.throttle_produce(frame.len(), false));
+            Handled::Nothing
+        }
         _ if scratch.waiting.is_empty() => {
-            write(context, out, frame, &scratch.request, &scratch.answers);
+            write(context, out, frame, &scratch.request, &scratch.answers, frame.len());
             Handled::Done
         }
         _ => Handled::Later(answer_later(context.clone(), scratch, frame)),
@@ -193,9 +196,13 @@ fn write(
     names: &[u8],
     request: &ProduceRequest,
     answers: &[PartitionAnswer],
+    request_size_bytes: usize,
 ) {
+    let throttle_ms = context.throttle_produce(request_size_bytes, true);
+    out.throttle_ms = out.throttle_ms.max(throttle_ms);
     context.respond(out, |out| {
-        produce::write_response(context.version, &mut out.bytes, names, request, answers, 0, &[]);
+        let (version, bytes) = (context.version, &mut out.bytes);
+        produce::write_response(version, bytes, names, request, answers, throttle_ms as i32, &[]);
     });
 }
 
@@ -206,6 +213,7 @@ fn answer_later(context: RequestContext, scratch: &mut Scratch, frame: &[u8]) ->
     let waiting = std::mem::take(&mut scratch.waiting);
     // The frame's buffer goes back to the connection.
     let names = request.detach(frame);
+    let request_size_bytes = frame.len();
     Box::pin(async move {
         let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64);
         let mut deadline = std::pin::pin!(tokio::time::sleep(timeout));
@@ -222,7 +230,7 @@ fn answer_later(context: RequestContext, scratch: &mut Scratch, frame: &[u8]) ->
             }
         }
         let mut output = Output::default();
-        write(&context, &mut output, &names, &request, &answers);
+        write(&context, &mut output, &names, &request, &answers, request_size_bytes);
         output
     })
 }

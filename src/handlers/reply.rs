@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 
@@ -16,6 +17,9 @@ pub struct Output {
     pub files: Vec<(usize, FileRegion)>,
     /// The connection ends once what stands here has been sent.
     pub close: bool,
+    /// What stands here leaves at once, and then no further request of the connection is read or handled for so
+    /// long (KIP-219).
+    pub throttle_ms: u32,
 }
 
 impl Output {
@@ -59,6 +63,7 @@ impl Output {
         self.bytes.extend_from_slice(&other.bytes);
         self.files.extend(other.files.into_iter().map(|(at, region)| (at + shift, region)));
         self.close |= other.close;
+        self.throttle_ms = self.throttle_ms.max(other.throttle_ms);
     }
 }
 
@@ -94,7 +99,8 @@ pub trait Service: 'static {
     /// What a connection remembers between its requests.
     type Session: 'static;
 
-    fn open(&self, peer: Peer) -> Self::Session;
+    /// Or for how long a connection that is not welcome is held before it is closed.
+    fn open(&self, peer: Peer) -> Result<Self::Session, Duration>;
 
     /// `frame` is one whole request without its length prefix; the handler may patch it in place.
     fn handle(&self, session: &mut Self::Session, frame: &mut [u8], out: &mut Output) -> Handled;

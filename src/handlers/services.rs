@@ -6,6 +6,7 @@ use super::configs::Configs;
 use super::fetch::session::SessionCache;
 use super::groups::Groups;
 use super::producer_ids::ProducerIds;
+use super::quotas::ClientQuotas;
 use crate::config::broker::BrokerConfig;
 use crate::controller::{Answer, ClusterImage, Command, CreateTopic, Partitioning, TopicImage};
 use crate::env::clock::Clock;
@@ -29,6 +30,7 @@ pub struct Services {
     pub sessions: SessionCache,
     pub producer_ids: ProducerIds,
     pub loggers: Loggers,
+    pub quotas: Arc<ClientQuotas>,
     pub clock: Clock,
     pub rng: Rng,
 }

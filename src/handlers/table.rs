@@ -108,6 +108,9 @@ api_table! {
         21 delete_records DeleteRecordsRequest "DeleteRecords" 0..=2;
         22 init_producer_id InitProducerIdRequest "InitProducerId" 0..=5;
         23 offset_for_leader_epoch OffsetForLeaderEpochRequest "OffsetForLeaderEpoch" 2..=4;
+        29 describe_acls DescribeAclsRequest "DescribeAcls" 1..=3;
+        30 create_acls CreateAclsRequest "CreateAcls" 1..=3;
+        31 delete_acls DeleteAclsRequest "DeleteAcls" 1..=3;
         32 describe_configs DescribeConfigsRequest "DescribeConfigs" 1..=4;
         33 alter_configs AlterConfigsRequest "AlterConfigs" 0..=2;
         35 describe_log_dirs DescribeLogDirsRequest "DescribeLogDirs" 1..=5;
@@ -117,6 +120,10 @@ api_table! {
         45 alter_partition_reassignments AlterPartitionReassignmentsRequest "AlterPartitionReassignments" 0..=1;
         46 list_partition_reassignments ListPartitionReassignmentsRequest "ListPartitionReassignments" 0..=0;
         47 offset_delete OffsetDeleteRequest "OffsetDelete" 0..=0;
+        48 describe_client_quotas DescribeClientQuotasRequest "DescribeClientQuotas" 0..=1;
+        49 alter_client_quotas AlterClientQuotasRequest "AlterClientQuotas" 0..=1;
+        50 describe_user_scram_credentials DescribeUserScramCredentialsRequest "DescribeUserScramCredentials" 0..=0;
+        51 alter_user_scram_credentials AlterUserScramCredentialsRequest "AlterUserScramCredentials" 0..=0;
         55 describe_quorum DescribeQuorumRequest "DescribeQuorum" 0..=2;
         57 update_features UpdateFeaturesRequest "UpdateFeatures" 0..=2;
         60 describe_cluster DescribeClusterRequest "DescribeCluster" 0..=2;
@@ -150,7 +157,9 @@ where
     };
     let written = answer.and_then(|response| {
         context.count_errors(&response);
-        context.respond_with(&mut output, &response, context.version)
+        context.respond_with(&mut output, &response, context.version)?;
+        context.throttle(&mut output);
+        Ok(())
     });
     if let Err(error) = written {
         // No code says "something broke here" without the client drawing a conclusion from it, so the

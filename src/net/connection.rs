@@ -9,10 +9,12 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
 use super::budget::Charge;
 use super::buffers::BASE_SIZE_BYTES;
@@ -58,6 +60,8 @@ pub struct Connection<S: Service> {
     ending: Option<Ended>,
     /// While the peer is watched: bytes wait in the socket, so that watching it tells nothing.
     peer_has_sent: bool,
+    /// Until then nothing is read or handled: the client has overdrawn a quota (KIP-219).
+    muted: Option<Pin<Box<Sleep>>>,
     /// The clock as it was read last: after a read or a handler.
     now_us: u64,
 }
@@ -91,6 +95,7 @@ impl<S: Service> Connection<S> {
             charge,
             ending: None,
             peer_has_sent: false,
+            muted: None,
             now_us: 0,
         }
     }
@@ -153,6 +158,13 @@ impl<S: Service> Connection<S> {
         if !takes_requests || !self.replies.accepts_more() {
             return Ok(Step::Wait);
         }
+        if let Some(muted) = &mut self.muted {
+            // What the peer has sent stays where it is, also when it has closed its side.
+            if muted.as_mut().poll(context).is_pending() {
+                return Ok(Step::Wait);
+            }
+            self.muted = None;
+        }
         if self.now_us >= turn_ends_us {
             return Ok(Step::TurnOver);
         }
@@ -172,6 +184,7 @@ impl<S: Service> Connection<S> {
                 self.now_us = self.worker.clock.uptime_us();
                 self.worker.metrics.request_done(begun.kind, self.now_us - begun.at_us);
             }
+            self.mute(output.throttle_ms);
             if output.close && self.ending.is_none() {
                 self.ending = Some(Ended::Answered);
             }
@@ -199,6 +212,7 @@ impl<S: Service> Connection<S> {
         self.activity.completed_frame(self.now_us);
         self.outbox.provide(|| self.worker.pool.borrow_mut().take_output());
         while self.ending.is_none()
+            && self.muted.is_none()
             && self.replies.accepts_more()
             && self.outbox.output().size_bytes() < OUTPUT_HIGH_WATER_SIZE_BYTES
             && self.now_us < turn_ends_us
@@ -211,12 +225,25 @@ impl<S: Service> Connection<S> {
                     let stands_first = self.replies.is_empty();
                     let output = if stands_first { self.outbox.output() } else { &mut queued };
                     let handled = self.worker.service.handle(&mut self.session, frame, output);
+                    let throttle_ms = std::mem::take(&mut output.throttle_ms);
                     self.now_us = self.worker.clock.uptime_us();
+                    self.mute(throttle_ms);
                     self.take_in(handled, queued, begun);
                 }
                 Ok(None) => return,
                 Err(bad_frame) => self.ending = Some(Ended::Refused(bad_frame.reason())),
             }
+        }
+    }
+
+    /// Handles no further request for so long, and at least as long as was said before.
+    fn mute(&mut self, throttle_ms: u32) {
+        if throttle_ms == 0 {
+            return;
+        }
+        let rest = Box::pin(sleep(Duration::from_millis(u64::from(throttle_ms))));
+        if self.muted.as_ref().is_none_or(|muted| muted.deadline() < rest.deadline()) {
+            self.muted = Some(rest);
         }
     }
 

@@ -138,7 +138,7 @@ impl Outbox {
     }
 
     fn reset(&mut self) {
-        let Output { bytes, files, close: _ } = &mut self.output;
+        let Output { bytes, files, close: _, throttle_ms: _ } = &mut self.output;
         bytes.clear();
         files.clear();
         (self.sent, self.files_sent, self.sealed) = (0, 0, false);

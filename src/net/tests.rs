@@ -30,6 +30,10 @@ const PARK: u8 = 4;
 const CLOSE: u8 = 5;
 /// Answered with as many bytes as its number says.
 const LARGE: u8 = 6;
+/// Answered, and then the connection rests for so many milliseconds as its number says.
+const THROTTLE: u8 = 7;
+/// The same without an answer.
+const THROTTLE_SILENTLY: u8 = 8;
 
 struct TestService {
     waiting: RefCell<Vec<oneshot::Sender<()>>>,
@@ -48,8 +52,8 @@ impl Drop for Tell {
 impl Service for TestService {
     type Session = Tell;
 
-    fn open(&self, _peer: Peer) -> Tell {
-        Tell(self.dropped.clone(), "session")
+    fn open(&self, _peer: Peer) -> Result<Tell, Duration> {
+        Ok(Tell(self.dropped.clone(), "session"))
     }
 
     fn handle(&self, _session: &mut Tell, frame: &mut [u8], out: &mut Output) -> Handled {
@@ -78,12 +82,25 @@ impl Service for TestService {
                     std::future::pending().await
                 }));
             }
+            THROTTLE => {
+                out.throttle_ms = number(frame);
+                answer(out, frame);
+            }
+            THROTTLE_SILENTLY => {
+                out.throttle_ms = number(frame);
+                return Handled::Nothing;
+            }
             CLOSE => return Handled::Close("the test asked for it"),
-            LARGE => answer(out, &vec![7; i32::from_be_bytes(*frame.last_chunk().expect("a size")) as usize]),
+            LARGE => answer(out, &vec![7; number(frame) as usize]),
             other => panic!("no such test request: {other}"),
         }
         Handled::Done
     }
+}
+
+/// The last four bytes.
+fn number(frame: &[u8]) -> u32 {
+    u32::from_be_bytes(*frame.last_chunk().expect("a number"))
 }
 
 fn answer(out: &mut Output, payload: &[u8]) {
@@ -453,5 +470,47 @@ fn a_connection_that_idles_too_long_is_closed() {
     let harness = Harness::start_with(options);
     let mut stream = harness.connect();
     exchange(&mut stream, &[ECHO]);
+    expect_closed(&mut stream);
+}
+
+fn throttle(request: u8, throttle_ms: u32) -> Vec<u8> {
+    frame(&[&[request], &throttle_ms.to_be_bytes()[..]].concat())
+}
+
+#[test]
+fn a_throttled_response_leaves_at_once_and_the_next_request_waits() {
+    let harness = Harness::start();
+    for request in [THROTTLE, THROTTLE_SILENTLY] {
+        let mut stream = harness.connect();
+        let clock = Clock::system();
+        stream.write_all(&[throttle(request, 300), frame(&[ECHO, 1])].concat()).expect("write");
+        if request == THROTTLE {
+            assert_eq!(read_frame(&mut stream)[0], THROTTLE);
+        }
+        stream.set_nonblocking(true).expect("nonblocking");
+        assert_eq!(stream.peek(&mut [0; 1]).expect_err("not handled").kind(), ErrorKind::WouldBlock);
+        stream.set_nonblocking(false).expect("blocking");
+        assert_eq!(read_frame(&mut stream), [ECHO, 1]);
+        assert!(clock.uptime_ms() >= 299, "the connection rests for as long as it was told");
+    }
+}
+
+#[test]
+fn what_a_throttled_peer_sent_before_it_closed_its_side_is_answered() {
+    let harness = Harness::start();
+    let mut stream = harness.connect();
+    stream.write_all(&[throttle(THROTTLE_SILENTLY, 50), frame(&[ECHO, 1])].concat()).expect("write");
+    stream.shutdown(std::net::Shutdown::Write).expect("shut down");
+    assert_eq!(read_frame(&mut stream), [ECHO, 1]);
+    expect_closed(&mut stream);
+}
+
+#[test]
+fn a_throttled_connection_does_not_hold_up_a_stop() {
+    let harness = Harness::start();
+    let mut stream = harness.connect();
+    stream.write_all(&throttle(THROTTLE, 3_600_000)).expect("write");
+    read_frame(&mut stream);
+    harness.server.stop(Duration::from_secs(60));
     expect_closed(&mut stream);
 }

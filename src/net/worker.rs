@@ -252,13 +252,23 @@ fn open<S: Service>(worker: &Rc<WorkerShared<S>>, accepted: Accepted) {
     let id = worker.next_connection_id.get();
     worker.next_connection_id.set(id + 1);
     let activity = Rc::new(Activity::new(worker.clock.uptime_us()));
-    let session = worker.service.open(peer);
-    let connection = Connection::new(stream, worker.clone(), activity.clone(), session);
     let registration = Registration { worker: worker.clone(), id };
+    let opened = worker
+        .service
+        .open(peer)
+        .map(|session| Connection::new(stream, worker.clone(), activity.clone(), session));
     let task = tokio::task::spawn_local(async move {
         let _until_the_end = (registration, permit);
-        let ended = connection.run().await;
-        debug!(peer = %address, ?ended, "connection ended");
+        match opened {
+            Ok(connection) => {
+                let ended = connection.run().await;
+                debug!(peer = %address, ?ended, "connection ended");
+            }
+            Err(hold) => {
+                debug!(peer = %address, ?hold, "connection beyond connection_creation_rate");
+                tokio::time::sleep(hold).await;
+            }
+        }
     });
     worker.connections.borrow_mut().insert(id, Entry { task: task.abort_handle(), activity });
 }

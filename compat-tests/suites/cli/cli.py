@@ -106,9 +106,17 @@ def _sorted_json(line):
     return json.dumps(answer)
 
 
+def _sorted_quotas(line):
+    """The quotas of one entity come in no order."""
+    entity, separator, quotas = line.partition(" are ")
+    if not line.startswith("Quota configs for "):
+        return line
+    return entity + separator + ", ".join(sorted(quotas.split(", ")))
+
+
 def normalise(text):
     """Replace what differs between two runs of the same broker."""
-    lines = [_sorted_json(line) for line in text.splitlines() if not _is_noise(line)]
+    lines = [_sorted_quotas(_sorted_json(line)) for line in text.splitlines() if not _is_noise(line)]
     for pattern, word in RULES:
         lines = [pattern.sub(word, line) for line in lines]
     return _sorted_runs([line.rstrip() for line in lines])

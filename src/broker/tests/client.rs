@@ -95,9 +95,18 @@ impl Client {
     }
 
     pub fn receive<Q: Request>(&mut self, version: i16) -> Option<Q::Response> {
+        self.receive_as::<Q>(version, self.correlation_id)
+    }
+
+    /// The response to the request sent `count` requests before the last one.
+    pub fn receive_earlier<Q: Request>(&mut self, version: i16, count: i32) -> Q::Response {
+        self.receive_as::<Q>(version, self.correlation_id - count).expect("the broker answers")
+    }
+
+    fn receive_as<Q: Request>(&mut self, version: i16, correlation_id: i32) -> Option<Q::Response> {
         let mut frame = self.read_frame()?;
         let header = ResponseHeader::decode(&mut frame, Q::Response::header_version(version)).unwrap();
-        assert_eq!(header.correlation_id, self.correlation_id);
+        assert_eq!(header.correlation_id, correlation_id);
         let response = Q::Response::decode(&mut frame, version).unwrap();
         assert!(!frame.has_remaining(), "the response has bytes behind its end");
         Some(response)

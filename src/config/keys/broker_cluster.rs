@@ -9,10 +9,10 @@ use crate::config::keys::reasons::*;
 pub static KEYS: &[Key] = keys! {
     "alter.config.policy.class.name" => Class, null, Any, ReadOnly, Refused(PLUGIN),
         "Java class that may refuse configuration changes.";
-    "alter.log.dirs.replication.quota.window.num" => Int, "11", AtLeast(1), ReadOnly, NoEffect(QUOTA_WINDOW),
+    "alter.log.dirs.replication.quota.window.num" => Int, "11", AtLeast(1), ReadOnly, NoEffect(COPY_QUOTA),
         "Windows kept for the quota on moves between directories.";
     "alter.log.dirs.replication.quota.window.size.seconds" => Int, "1",
-        AtLeast(1), ReadOnly, NoEffect(QUOTA_WINDOW),
+        AtLeast(1), ReadOnly, NoEffect(COPY_QUOTA),
         "Length of such a window.";
     "auto.create.topics.enable" => Boolean, "true", Any, ReadOnly, Applied,
         "Whether a topic that a client asks for is created.";
@@ -20,9 +20,9 @@ pub static KEYS: &[Key] = keys! {
         "Whether leadership goes back to preferred replicas by itself.";
     "client.quota.callback.class" => Class, null, Any, ReadOnly, Refused(PLUGIN),
         "Java class that decides client quotas.";
-    "controller.quota.window.num" => Int, "11", AtLeast(1), ReadOnly, NoEffect(QUOTA_WINDOW),
+    "controller.quota.window.num" => Int, "11", AtLeast(1), ReadOnly, Applied,
         "Windows kept for the quota on controller mutations.";
-    "controller.quota.window.size.seconds" => Int, "1", AtLeast(1), ReadOnly, NoEffect(QUOTA_WINDOW),
+    "controller.quota.window.size.seconds" => Int, "1", AtLeast(1), ReadOnly, Applied,
         "Length of such a window.";
     "create.topic.policy.class.name" => Class, null, Any, ReadOnly, Refused(PLUGIN),
         "Java class that may refuse new topics.";
@@ -64,9 +64,9 @@ pub static KEYS: &[Key] = keys! {
         "Fetcher threads for each source broker.";
     "producer.purgatory.purge.interval.requests" => Int, "1000", Any, ReadOnly, NoEffect(PURGATORY),
         "Completed produces after which Kafka's purgatory is swept.";
-    "quota.window.num" => Int, "11", AtLeast(1), ReadOnly, NoEffect(QUOTA_WINDOW),
+    "quota.window.num" => Int, "11", AtLeast(1), ReadOnly, Applied,
         "Windows kept for client quotas.";
-    "quota.window.size.seconds" => Int, "1", AtLeast(1), ReadOnly, NoEffect(QUOTA_WINDOW),
+    "quota.window.size.seconds" => Int, "1", AtLeast(1), ReadOnly, Applied,
         "Length of such a window.";
     "replica.fetch.backoff.ms" => Int, "1000", AtLeast(0), ReadOnly, NoEffect(ONE_BROKER),
         "Wait of a follower after a failed fetch.";
@@ -88,9 +88,9 @@ pub static KEYS: &[Key] = keys! {
         "Receive buffer of a follower's socket.";
     "replica.socket.timeout.ms" => Int, "30000", Any, ReadOnly, NoEffect(ONE_BROKER),
         "Time a follower waits for an answer.";
-    "replication.quota.window.num" => Int, "11", AtLeast(1), ReadOnly, NoEffect(QUOTA_WINDOW),
+    "replication.quota.window.num" => Int, "11", AtLeast(1), ReadOnly, NoEffect(COPY_QUOTA),
         "Windows kept for replication quotas.";
-    "replication.quota.window.size.seconds" => Int, "1", AtLeast(1), ReadOnly, NoEffect(QUOTA_WINDOW),
+    "replication.quota.window.size.seconds" => Int, "1", AtLeast(1), ReadOnly, NoEffect(COPY_QUOTA),
         "Length of such a window.";
     internal "unclean.leader.election.interval.ms" => Long, "300000",
         AtLeast(1), ReadOnly, NoEffect(ONE_BROKER),

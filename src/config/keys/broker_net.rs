@@ -77,7 +77,7 @@ pub static KEYS: &[Key] = keys! {
         "Security protocol of each listener name; this build serves PLAINTEXT.";
     "listeners" => List, "PLAINTEXT://:9092", Any, PerBroker, Applied,
         "Addresses to listen on, as NAME://host:port; an empty host is every interface.";
-    "max.connection.creation.rate" => Int, "2147483647", AtLeast(0), ClusterWide, Refused(QUOTAS),
+    "max.connection.creation.rate" => Int, "2147483647", AtLeast(0), ClusterWide, Refused(CONNECTION_RATE),
         "Connections a second that are accepted.";
     "max.connections" => Int, "2147483647", AtLeast(0), ClusterWide, Applied,
         "Connections that may be open at a time.";

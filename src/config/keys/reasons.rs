@@ -2,6 +2,9 @@
 
 pub const BUFFERS: &str = "the coordinators write at once and keep no buffers of their own";
 pub const CLEANER: &str = "one thread cleans one log after the other and reads it batch by batch";
+pub const CONNECTION_RATE: &str =
+    "new connections have a rate by address only, which is the client quota connection_creation_rate";
+pub const COPY_QUOTA: &str = "this build copies no partitions whose rate could be limited";
 pub const CORDON: &str = "cordoned log directories (KIP-1066) are not built in";
 pub const INTERNAL: &str = "an internal key of Kafka's own implementation";
 pub const METRICS: &str =
@@ -12,8 +15,6 @@ pub const ONE_VOTER: &str = "the only voter elects itself and fetches from nobod
 pub const PLUGIN: &str = "Java classes cannot be loaded";
 pub const PURGATORY: &str =
     "a waiting request leaves when its condition holds; there is no purgatory to sweep";
-pub const QUOTAS: &str = "quotas are not built in";
-pub const QUOTA_WINDOW: &str = "no quota can be set in this build";
 pub const RESERVED: &str = "blocks are reserved ahead of every segment that grows, whether asked for or not";
 pub const SECURITY: &str = "only PLAINTEXT without authentication and authorization is built in";
 pub const SHARE: &str = "share groups (KIP-932) are not served by this build";

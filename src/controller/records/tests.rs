@@ -65,6 +65,30 @@ fn samples() -> Vec<MetadataRecord> {
             in_controlled_shutdown: None,
             directories: Some(vec![Uuid::from_u128(1000)]),
         }),
+        MetadataRecord::UserScramCredential(UserScramCredentialRecord {
+            name: "alice".into(),
+            mechanism: ScramMechanism::Sha512,
+            credential: ScramCredential {
+                salt: vec![1, 2],
+                stored_key: vec![3; 64],
+                server_key: vec![4; 64],
+                iterations: 8192,
+            },
+        }),
+        MetadataRecord::RemoveUserScramCredential(RemoveUserScramCredentialRecord {
+            name: "alice".into(),
+            mechanism: ScramMechanism::Sha256,
+        }),
+        MetadataRecord::ClientQuota(ClientQuotaRecord {
+            entity: QuotaEntity::new([("user", Some("alice".to_owned())), ("client-id", None)]),
+            key: "producer_byte_rate".into(),
+            value: Some(QuotaValue(1024.5)),
+        }),
+        MetadataRecord::ClientQuota(ClientQuotaRecord {
+            entity: QuotaEntity::new([("ip", None)]),
+            key: "connection_creation_rate".into(),
+            value: None,
+        }),
         MetadataRecord::NoOp,
     ]
 }

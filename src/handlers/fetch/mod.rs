@@ -24,6 +24,9 @@ const FINAL_EPOCH: i32 = -1;
 /// Session epoch that opens a session.
 const INITIAL_EPOCH: i32 = 0;
 
+/// What a partition's answer takes besides its records, about.
+const PARTITION_SIZE_BYTES: usize = 40;
+
 /// A fetch in flight: whose session, under which limits, and what to answer with.
 struct Fetch {
     session: SharedSession,
@@ -57,7 +60,7 @@ pub fn handle(context: &RequestContext, frame: &[u8], body_offset: usize, out: &
     };
     match fetch.look(context, fetch.max_wait.is_zero()) {
         Looked::Answer(news) if all_cached(&news) => {
-            fetch.write(context, news, out);
+            fetch.answer(context, news, out);
             Handled::Done
         }
         Looked::Answer(news) => Handled::Wait(Box::pin(answer_from_disk(context.clone(), fetch, news))),
@@ -97,7 +100,7 @@ async fn answer_from_disk(context: RequestContext, fetch: Fetch, news: Vec<News>
         }
     }
     let mut output = Output::default();
-    fetch.write(&context, news, &mut output);
+    fetch.answer(&context, news, &mut output);
     output
 }
 
@@ -106,7 +109,9 @@ fn open(context: &RequestContext, request: FetchRequest) -> Result<Fetch, ErrorC
     let services = &context.services;
     let uses_topic_ids = context.version >= 13;
     let limits = Limits {
-        max_bytes: (request.max_bytes.max(0) as usize).min(services.config().network.fetch_max_bytes),
+        max_bytes: (request.max_bytes.max(0) as usize)
+            .min(services.config().network.fetch_max_bytes)
+            .min(context.max_fetch_bytes()),
         isolation: request.isolation_level,
     };
     // More than fits an answer is not waited for.
@@ -195,6 +200,39 @@ impl Fetch {
             watched.told_log_start = if told_an_error { Offset::NONE } else { news.answer.log_start_offset };
         }
         Looked::Answer(news)
+    }
+
+    /// Answers with the news, or with nothing when the client has overdrawn a quota.
+    fn answer(&self, context: &RequestContext, news: Vec<News>, out: &mut Output) {
+        let size_of = |news: &News| PARTITION_SIZE_BYTES + news.size_bytes();
+        let throttle_ms = context.throttle_fetch(news.iter().map(size_of).sum());
+        if throttle_ms == 0 {
+            return self.write(context, news, out);
+        }
+        let session_id = self.withhold(context, &news);
+        out.throttle_ms = out.throttle_ms.max(throttle_ms);
+        context.respond(out, |out| {
+            let (version, bytes, error) = (context.version, &mut out.bytes, ErrorCode::None);
+            let writer = ResponseWriter::begin(version, bytes, throttle_ms as i32, error, session_id, 0);
+            writer.end(bytes, &[]);
+        });
+    }
+
+    /// Leaves the session as if the news had not been found. KIP-219: a session that the client would have learned of
+    /// from them is none; it asks for one again.
+    fn withhold(&self, context: &RequestContext, news: &[News]) -> i32 {
+        let mut session = self.session.lock();
+        for news in news {
+            session.subscription.mark(news.slot);
+            if let Some(watched) = session.watched(news.slot) {
+                (watched.told_high_watermark, watched.told_log_start) = (Offset::NONE, Offset::NONE);
+            }
+        }
+        if self.is_full && session.id != 0 {
+            context.services.sessions.remove(session.id);
+            session.id = 0;
+        }
+        session.id
     }
 
     fn write(&self, context: &RequestContext, news: Vec<News>, out: &mut Output) {
