@@ -55,6 +55,7 @@
 //! - KIP-35 ApiVersions: `handlers/api_versions.rs`
 //! - KIP-55 quotas of users: `security/limits.rs`
 //! - KIP-58 least lag before compaction: `log/compaction/dirt.rs`
+//! - KIP-62 rebalance timeout: `handlers/join_group.rs`
 //! - KIP-74 byte limits of a fetch: `handlers/fetch/mod.rs`, `log/read.rs`
 //! - KIP-79 offsets by time: `handlers/list_offsets.rs`, `replication/replica.rs`
 //! - KIP-98 idempotent producers, batch format 2, isolation: `log/producer_state.rs`, `log/append.rs`,
@@ -66,6 +67,7 @@
 //! - KIP-113 DescribeLogDirs: `handlers/describe_log_dirs.rs`
 //! - KIP-124 quotas on time: `handlers/quotas.rs`
 //! - KIP-133 DescribeConfigs and AlterConfigs: `handlers/describe_configs.rs`, `handlers/alter_configs.rs`
+//! - KIP-134 delay of a group's first rebalance: `coordinator/group/classic/rebalance.rs`
 //! - KIP-183 ElectLeaders: `handlers/elect_leaders.rs`, `controller/elections.rs`
 //! - KIP-195 CreatePartitions: `handlers/create_partitions.rs`, `controller/partitions.rs`
 //! - KIP-211 expiry of offsets: `coordinator/group/expiration.rs`, `coordinator/group/offsets.rs`,
@@ -75,21 +77,23 @@
 //! - KIP-226 dynamic broker keys: `config/layers.rs`, `config/key.rs`, `config/describe.rs`, `controller/configs.rs`,
 //!   `handlers/describe_configs.rs`
 //! - KIP-227 fetch sessions: `handlers/fetch/session.rs`, `handlers/fetch/mod.rs`, `handlers/fetch/look.rs`
+//! - KIP-229 DeleteGroups: `handlers/delete_groups.rs`
 //! - KIP-320 leader epochs of clients: `handlers/fetch/mod.rs`, `handlers/list_offsets.rs`,
 //!   `handlers/offset_for_leader_epoch.rs`, `handlers/offset_commit.rs`, `coordinator/group/offsets.rs`,
 //!   `replication/replica.rs`, `log/epochs.rs`
 //! - KIP-339 IncrementalAlterConfigs: `handlers/incremental_alter_configs.rs`, `config/dynamic.rs`,
 //!   `controller/configs.rs`
 //! - KIP-345 static members, batched leaves: `coordinator/group/classic/static_member.rs`,
-//!   `coordinator/group/classic/mod.rs`
+//!   `coordinator/group/classic/mod.rs`, `handlers/join_group.rs`, `handlers/leave_group.rs`, `handlers/heartbeat.rs`
 //! - KIP-354 greatest lag before compaction: `log/compaction/dirt.rs`, `config/topic.rs`
 //! - KIP-360 producer id and epoch in InitProducerId: `handlers/init_producer_id.rs`
+//! - KIP-389 largest size of a group: `coordinator/group/classic/join.rs`
 //! - KIP-390 compression levels: `protocol/compression.rs`
-//! - KIP-394 members that are known before they join: `coordinator/group/classic/join.rs`
+//! - KIP-394 members that are known before they join: `coordinator/group/classic/join.rs`, `handlers/join_group.rs`
 //! - KIP-412 levels of loggers: `telemetry/loggers.rs`, `handlers/logger_levels.rs`,
 //!   `handlers/incremental_alter_configs.rs`, `handlers/describe_configs.rs`
 //! - KIP-429 cooperative rebalancing: `coordinator/group/classic/mod.rs`
-//! - KIP-430 authorized operations: `handlers/metadata.rs`, `handlers/wire.rs`
+//! - KIP-430 authorized operations: `handlers/metadata.rs`, `handlers/wire.rs`, `handlers/describe_groups.rs`
 //! - KIP-447 offsets that are stable: `handlers/offset_fetch.rs`
 //! - KIP-455 reassignments: `handlers/alter_partition_reassignments.rs`, `handlers/list_partition_reassignments.rs`,
 //!   `controller/reassignments.rs`, `controller/partition_change.rs`
@@ -103,13 +107,14 @@
 //! - KIP-511 name and version of the client's software: `handlers/api_versions.rs`, `protocol/shapes.rs`
 //! - KIP-516 topic ids: `handlers/metadata.rs`, `handlers/fetch/mod.rs`, `handlers/create_topics.rs`,
 //!   `handlers/delete_topics.rs`, `protocol/produce.rs`, `controller/topics.rs`
+//! - KIP-518 groups by state: `handlers/list_groups.rs`
 //! - KIP-525 configs in the answer of CreateTopics: `handlers/create_topics.rs`
 //! - KIP-534 delete horizon of a batch: `protocol/batch.rs`, `protocol/records.rs`, `log/compaction/retain.rs`
-//! - KIP-559 protocol names in SyncGroup: `coordinator/group/classic/sync.rs`
 //! - KIP-546 client quotas: `handlers/alter_client_quotas.rs`, `handlers/describe_client_quotas.rs`,
 //!   `handlers/quotas.rs`, `controller/quotas.rs`, `security/entity.rs`
 //! - KIP-554 SCRAM credentials: `handlers/alter_user_scram_credentials.rs`,
 //!   `handlers/describe_user_scram_credentials.rs`, `controller/scram.rs`, `security/scram.rs`
+//! - KIP-559 protocol names in SyncGroup: `coordinator/group/classic/sync.rs`, `handlers/sync_group.rs`
 //! - KIP-569 documentation and types in DescribeConfigs: `config/describe.rs`, `handlers/describe_configs.rs`
 //! - KIP-584 features: `handlers/features.rs`, `handlers/update_features.rs`, `handlers/api_versions.rs`,
 //!   `controller/features.rs`
@@ -124,12 +129,13 @@
 //! - KIP-709 many groups in OffsetFetch: `handlers/offset_fetch.rs`
 //! - KIP-730 blocks of producer ids: `handlers/producer_ids.rs`, `controller/producer_ids.rs`
 //! - KIP-734 offset of the largest timestamp: `handlers/list_offsets.rs`, `log/by_time.rs`
+//! - KIP-800 reasons to join and leave: `handlers/join_group.rs`, `handlers/leave_group.rs`
 //! - KIP-814 static leaders that keep the assignment: `coordinator/group/classic/join.rs`,
-//!   `coordinator/group/classic/static_member.rs`
+//!   `coordinator/group/classic/static_member.rs`, `handlers/join_group.rs`
 //! - KIP-827 room in log directories: `handlers/describe_log_dirs.rs`
 //! - KIP-836 times in DescribeQuorum: `handlers/describe_quorum.rs`
 //! - KIP-848 topic ids in OffsetCommit and OffsetFetch: `protocol/offsets.rs`, `handlers/offset_commit.rs`,
-//!   `handlers/offset_fetch.rs`, `coordinator/group/offsets.rs`
+//!   `handlers/offset_fetch.rs`, `coordinator/group/offsets.rs`; types in ListGroups: `handlers/list_groups.rs`
 //! - KIP-853 directories and nodes in DescribeQuorum and Fetch: `handlers/describe_quorum.rs`, `protocol/fetch.rs`
 //! - KIP-858 ids of log directories: `log/dirs.rs`, `log/meta_properties.rs`, `controller/brokers.rs`
 //! - KIP-860 reassignments that keep the replication factor: `handlers/alter_partition_reassignments.rs`,
@@ -143,6 +149,7 @@
 //! - KIP-1005 tiered offsets: `handlers/list_offsets.rs`
 //! - KIP-1023 tiered offsets: `handlers/list_offsets.rs`
 //! - KIP-1022 features whose minimum is 0: `handlers/api_versions.rs`, `handlers/update_features.rs`
+//! - KIP-1043 unknown groups are an error: `handlers/describe_groups.rs`
 //! - KIP-1073 DescribeCluster v2: `handlers/describe_cluster.rs`
 //! - KIP-1102 Metadata v13: `handlers/metadata.rs`
 //! - KIP-1142 ListConfigResources: `handlers/list_config_resources.rs`

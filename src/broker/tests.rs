@@ -6,6 +6,7 @@ mod client;
 mod compacting;
 mod durability;
 mod fetching;
+mod groups;
 mod metrics;
 mod offsets;
 mod producing;

@@ -25,6 +25,8 @@ pub struct RequestContext {
     pub correlation_id: i32,
     /// Only while client quotas are set.
     pub meter: Option<Rc<Meter>>,
+    /// As the request's header has it; `None` for the messages that have their own way, which do not ask.
+    pub client_id: Option<Arc<str>>,
 }
 
 impl RequestContext {

@@ -5,14 +5,15 @@
 use kafka_protocol::messages::{
     AlterClientQuotasResponse, AlterConfigsResponse, AlterPartitionReassignmentsResponse,
     AlterUserScramCredentialsResponse, ApiVersionsResponse, CreateAclsResponse, CreatePartitionsResponse,
-    CreateTopicsResponse, DeleteAclsResponse, DeleteRecordsResponse, DeleteTopicsResponse,
-    DescribeAclsResponse, DescribeClientQuotasResponse, DescribeClusterResponse, DescribeConfigsResponse,
-    DescribeLogDirsResponse, DescribeProducersResponse, DescribeQuorumResponse,
-    DescribeTopicPartitionsResponse, DescribeUserScramCredentialsResponse, ElectLeadersResponse,
-    FindCoordinatorResponse, IncrementalAlterConfigsResponse, InitProducerIdResponse,
-    ListConfigResourcesResponse, ListOffsetsResponse, ListPartitionReassignmentsResponse, MetadataResponse,
+    CreateTopicsResponse, DeleteAclsResponse, DeleteGroupsResponse, DeleteRecordsResponse,
+    DeleteTopicsResponse, DescribeAclsResponse, DescribeClientQuotasResponse, DescribeClusterResponse,
+    DescribeConfigsResponse, DescribeGroupsResponse, DescribeLogDirsResponse, DescribeProducersResponse,
+    DescribeQuorumResponse, DescribeTopicPartitionsResponse, DescribeUserScramCredentialsResponse,
+    ElectLeadersResponse, FindCoordinatorResponse, HeartbeatResponse, IncrementalAlterConfigsResponse,
+    InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse, ListConfigResourcesResponse,
+    ListGroupsResponse, ListOffsetsResponse, ListPartitionReassignmentsResponse, MetadataResponse,
     OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchResponse, OffsetForLeaderEpochResponse,
-    UnregisterBrokerResponse, UpdateFeaturesResponse,
+    SyncGroupResponse, UnregisterBrokerResponse, UpdateFeaturesResponse,
 };
 
 /// An answer that says of each of its parts whether it worked.
@@ -47,12 +48,14 @@ error_codes! {
     CreatePartitionsResponse: [results: |topic| [topic.error_code]];
     CreateTopicsResponse: [topics: |topic| [topic.error_code]];
     DeleteAclsResponse: [filter_results: |filter| [filter.error_code]];
+    DeleteGroupsResponse: [results: |group| [group.error_code]];
     DeleteRecordsResponse: [topics: |topic| topic.partitions.iter().map(|partition| partition.error_code)];
     DeleteTopicsResponse: [responses: |topic| [topic.error_code]];
     DescribeAclsResponse: error_code;
     DescribeClientQuotasResponse: error_code;
     DescribeClusterResponse: error_code;
     DescribeConfigsResponse: [results: |resource| [resource.error_code]];
+    DescribeGroupsResponse: [groups: |group| [group.error_code]];
     DescribeLogDirsResponse: error_code [results: |directory| [directory.error_code]];
     DescribeProducersResponse: [topics: |topic| topic.partitions.iter().map(|partition| partition.error_code)];
     DescribeQuorumResponse: error_code [topics: |topic| {
@@ -66,9 +69,13 @@ error_codes! {
         topic.partition_result.iter().map(|partition| partition.error_code)
     }];
     FindCoordinatorResponse: error_code [coordinators: |coordinator| [coordinator.error_code]];
+    HeartbeatResponse: error_code;
     IncrementalAlterConfigsResponse: [responses: |resource| [resource.error_code]];
     InitProducerIdResponse: error_code;
     ListConfigResourcesResponse: error_code;
+    JoinGroupResponse: error_code;
+    LeaveGroupResponse: error_code [members: |member| [member.error_code]];
+    ListGroupsResponse: error_code;
     ListOffsetsResponse: [topics: |topic| topic.partitions.iter().map(|partition| partition.error_code)];
     ListPartitionReassignmentsResponse: error_code;
     MetadataResponse: error_code [topics: |topic| {
@@ -83,6 +90,7 @@ error_codes! {
     }];
     UnregisterBrokerResponse: error_code;
     UpdateFeaturesResponse: error_code;
+    SyncGroupResponse: error_code;
 }
 
 /// v8 and later have groups, earlier versions the topics of one.

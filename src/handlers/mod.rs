@@ -20,12 +20,14 @@ mod create_acls;
 mod create_partitions;
 mod create_topics;
 mod delete_acls;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_acls;
 mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
@@ -37,9 +39,13 @@ pub mod features;
 pub mod fetch;
 mod find_coordinator;
 pub mod groups;
+mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
 mod list_config_resources;
+mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
 mod logger_levels;
@@ -53,6 +59,7 @@ pub mod producer_ids;
 pub mod quotas;
 pub mod reply;
 pub mod services;
+mod sync_group;
 pub mod table;
 mod throttle;
 mod unregister_broker;
@@ -131,6 +138,7 @@ impl Service for Handlers {
             version,
             correlation_id: header.correlation_id,
             meter: meter.clone(),
+            client_id: None,
         };
         let handled = match key {
             PRODUCE => produce::handle(&context, &mut self.produce.borrow_mut(), frame, body_start, out),
@@ -138,7 +146,10 @@ impl Service for Handlers {
                 Handled::Close("a fetch beyond klamm.request.max.bytes")
             }
             FETCH => fetch::handle(&context, frame, body_start, out),
-            _ => handle_cold(context, &frame[body_start..], out),
+            _ => {
+                let client_id = header.client_id.as_deref().map(Arc::from);
+                handle_cold(RequestContext { client_id, ..context }, &frame[body_start..], out)
+            }
         };
         if let Some(meter) = meter {
             meter.handled(clock.uptime_us());

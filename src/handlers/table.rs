@@ -72,7 +72,7 @@ macro_rules! api_table {
             use super::*;
 
             /// Newest versions that the codec crate lacks.
-            const BY_HAND: &[(i16, i16)] = &[(2, 11), (8, 10), (9, 10), (35, 5)];
+            const BY_HAND: &[(i16, i16)] = &[(2, 11), (8, 10), (9, 10), (35, 5), (42, 3)];
 
             #[test]
             fn the_codec_crate_knows_every_served_version() {
@@ -103,6 +103,12 @@ api_table! {
         8 offset_commit OffsetCommitRequest "OffsetCommit" 2..=10;
         9 offset_fetch OffsetFetchRequest "OffsetFetch" 1..=10;
         10 find_coordinator FindCoordinatorRequest "FindCoordinator" 0..=6;
+        11 join_group JoinGroupRequest "JoinGroup" 0..=9;
+        12 heartbeat HeartbeatRequest "Heartbeat" 0..=4;
+        13 leave_group LeaveGroupRequest "LeaveGroup" 0..=5;
+        14 sync_group SyncGroupRequest "SyncGroup" 0..=5;
+        15 describe_groups DescribeGroupsRequest "DescribeGroups" 0..=6;
+        16 list_groups ListGroupsRequest "ListGroups" 0..=5;
         19 create_topics CreateTopicsRequest "CreateTopics" 2..=7;
         20 delete_topics DeleteTopicsRequest "DeleteTopics" 1..=6;
         21 delete_records DeleteRecordsRequest "DeleteRecords" 0..=2;
@@ -115,6 +121,7 @@ api_table! {
         33 alter_configs AlterConfigsRequest "AlterConfigs" 0..=2;
         35 describe_log_dirs DescribeLogDirsRequest "DescribeLogDirs" 1..=5;
         37 create_partitions CreatePartitionsRequest "CreatePartitions" 0..=3;
+        42 delete_groups DeleteGroupsRequest "DeleteGroups" 0..=3;
         43 elect_leaders ElectLeadersRequest "ElectLeaders" 0..=2;
         44 incremental_alter_configs IncrementalAlterConfigsRequest "IncrementalAlterConfigs" 0..=1;
         45 alter_partition_reassignments AlterPartitionReassignmentsRequest "AlterPartitionReassignments" 0..=1;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::Arc;
 
 use kafka_protocol::protocol::StrBytes;
 
@@ -29,6 +30,9 @@ pub const ALL_TOPIC_OPERATIONS: i32 = operations(&[3, 4, 5, 6, 7, 8, 10, 11]);
 /// CREATE, CLUSTER_ACTION, DESCRIBE_CONFIGS, ALTER_CONFIGS, IDEMPOTENT_WRITE, ALTER, DESCRIBE.
 pub const ALL_CLUSTER_OPERATIONS: i32 = operations(&[5, 7, 8, 9, 10, 11, 12]);
 
+/// READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS.
+pub const ALL_GROUP_OPERATIONS: i32 = operations(&[3, 6, 8, 10, 11]);
+
 /// Where `broker` is reached through the listener of this name.
 pub fn endpoint<'a>(broker: &'a BrokerImage, listener: &str) -> Option<&'a Endpoint> {
     broker.endpoints.iter().find(|endpoint| endpoint.name == listener)
@@ -37,6 +41,11 @@ pub fn endpoint<'a>(broker: &'a BrokerImage, listener: &str) -> Option<&'a Endpo
 /// A string as the codec crate holds it.
 pub fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
+}
+
+/// A string of the codec crate, to keep: a slice of the request would keep all of it.
+pub fn shared(text: &StrBytes) -> Arc<str> {
+    Arc::from(text.as_str())
 }
 
 /// A broker's id as the codec crate holds it.

@@ -146,7 +146,7 @@ pub(in crate::coordinator::group) fn join(
     outcome
 }
 
-/// `group.max.size`. While members rejoin, those who have count, so that a group that is too large loses the
+/// `group.max.size` (KIP-389). While members rejoin, those who have count, so that a group that is too large loses the
 /// slowest; otherwise all members do.
 fn accepts(draft: &Draft, member_id: &str) -> bool {
     let group = &draft.group;

@@ -33,7 +33,8 @@ impl Draft {
         }
     }
 
-    /// Asks all members to join again. An empty group waits for more members than the first.
+    /// Asks all members to join again. An empty group waits for more members than the first
+    /// (KIP-134).
     pub(in crate::coordinator::group) fn prepare_rebalance(&mut self) {
         if matches!(self.group.phase, Phase::CompletingRebalance { .. }) {
             self.propagate_error(ErrorCode::RebalanceInProgress);

@@ -1,0 +1,94 @@
+//! DeleteGroups (key 42), v0-3: groups without members go, with their offsets (KIP-229). v3 has a message beside each
+//! error, which the codec crate lacks. Kafka: `KafkaApis.handleDeleteGroupsRequest`.
+
+use std::collections::HashSet;
+
+use bytes::{BufMut, BytesMut};
+use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
+use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
+use kafka_protocol::protocol::buf::ByteBufMut;
+use kafka_protocol::protocol::{Encodable, StrBytes};
+
+use super::context::RequestContext;
+use super::error_codes::ErrorCodes;
+use super::wire;
+use crate::coordinator::group::command::{Command, Response};
+use crate::protocol::errors::ApiError;
+use crate::protocol::wire::{put_count, put_string};
+
+pub async fn handle(context: &RequestContext, request: DeleteGroupsRequest) -> anyhow::Result<Answer> {
+    let groups = &context.services.groups;
+    let mut seen = HashSet::new();
+    let named_once = request.groups_names.into_iter().filter(|group| seen.insert(group.clone()));
+    // All are decided before the first is waited for.
+    let submitted: Vec<_> = named_once
+        .map(|group| {
+            let command = Command::DeleteGroup { group: wire::shared(&group) };
+            let submitted = groups.submit(&group, command);
+            (group, submitted)
+        })
+        .collect();
+    let mut answer = Answer::default();
+    for (group, submitted) in submitted {
+        let deleted = submitted.await;
+        if let Ok(response) = &deleted {
+            assert_eq!(*response, Response::Done, "the coordinator answers the command it was given");
+            tracing::info!(group = group.as_str(), "group was deleted");
+        }
+        let error = deleted.err();
+        answer.messages.push(error.as_ref().and_then(ApiError::wire_message));
+        answer.response.results.push(
+            DeletableGroupResult::default()
+                .with_group_id(group)
+                .with_error_code(error.map_or(0, |error| error.code.code())),
+        );
+    }
+    Ok(answer)
+}
+
+/// The response, written by hand where the codec crate ends.
+#[derive(Default)]
+pub struct Answer {
+    response: DeleteGroupsResponse,
+    /// One of each result.
+    messages: Vec<Option<StrBytes>>,
+}
+
+const CODEC_MAX_VERSION: i16 = 2;
+const FLEXIBLE: bool = true;
+const NO_TAGS: u8 = 0;
+
+impl Encodable for Answer {
+    fn encode<B: ByteBufMut>(&self, buffer: &mut B, version: i16) -> anyhow::Result<()> {
+        if version <= CODEC_MAX_VERSION {
+            return self.response.encode(buffer, version);
+        }
+        let mut body = Vec::new();
+        body.put_i32(self.response.throttle_time_ms);
+        put_count(&mut body, FLEXIBLE, self.response.results.len());
+        for (result, message) in self.response.results.iter().zip(&self.messages) {
+            put_string(&mut body, FLEXIBLE, Some(&result.group_id));
+            body.put_i16(result.error_code);
+            put_string(&mut body, FLEXIBLE, message.as_deref());
+            body.put_u8(NO_TAGS);
+        }
+        body.put_u8(NO_TAGS);
+        buffer.put_slice(&body);
+        Ok(())
+    }
+
+    fn compute_size(&self, version: i16) -> anyhow::Result<usize> {
+        if version <= CODEC_MAX_VERSION {
+            return self.response.compute_size(version);
+        }
+        let mut body = BytesMut::new();
+        self.encode(&mut body, version)?;
+        Ok(body.len())
+    }
+}
+
+impl ErrorCodes for Answer {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.response.error_codes()
+    }
+}
