@@ -40,9 +40,8 @@
 //!     proof of a view and the replay), `group/` (the rules of groups and offsets, pure).
 //! 13. [`store`]: the view of coordinator logs in RocksDB. `view.rs` (what it can do), `rocks.rs`, `lazy.rs` (when it
 //!     is opened, and given up).
-//! 12. [`security`]: quotas and credentials as rules, pure. `limits.rs` (which quota counts), `rate.rs` (what is too
+//! 14. [`security`]: quotas and credentials as rules, pure. `limits.rs` (which quota counts), `rate.rs` (what is too
 //!     much), `scram.rs` (what is stored of a password). `handlers/quotas.rs` keeps the accounts.
-//! 13. [`store`]: a view of coordinator logs in RocksDB. Prepared for consumer groups; nothing uses it yet.
 //!
 //! For tests only: `tidy` (who may use whom, as a test), `fuzz` (mutations and targets), `docs` (this page and the
 //! README against the code).

@@ -1,8 +1,10 @@
-//! What `/metrics` tells of topics, partitions, metadata and sessions.
+//! What `/metrics` tells of topics, partitions, groups, metadata and sessions.
 //!
 //! Every sample is read when somebody asks; nothing is counted or kept for it here. Names are what the usual
 //! JMX exporter rules make of Kafka's MBeans: `BrokerTopicMetrics`, `Log`, `LogCleanerManager`, `ReplicaManager`,
 //! `KafkaController`, `raft-metrics`, `broker-metadata-metrics`, `FetchSessionCache`, `KafkaServer`.
+
+mod groups;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -35,6 +37,7 @@ pub fn add_sources(metrics: &Metrics, services: &Arc<Services>, lifecycle: Arc<L
         render_traffic(exposition, &services.replicas, &image);
         render_partitions(exposition, &services.replicas, &image);
         render_cleaner(exposition, &services.replicas);
+        groups::render(exposition, &services.groups, &services.replicas, &image);
         render_controller(exposition, &services, &image);
         render_quorum(exposition, &services, &image);
         gauge(

@@ -148,6 +148,29 @@ impl<S: Shard> Runtime<S> {
         if slot.is_resigned() { Err(ErrorCode::NotCoordinator.into()) } else { seen }
     }
 
+    /// What metrics tell of `partition`: `check` sees the newest state under its lock, then `look` the committed records
+    /// without it. Blocking.
+    pub fn survey<P, T>(
+        &self,
+        partition: PartitionIndex,
+        check: impl FnOnce(&S) -> P,
+        look: impl FnOnce(P, &dyn Stored) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let slot = self.slot(partition)?;
+        let (view, over, checked) = slot.take_turn(self, |active, _| {
+            Ok((active.view().clone(), active.committed_layer(), check(active.shard())))
+        })?;
+        let stored = Layered::new(slot.of, &*view, over.as_ref(), Tier::Disk);
+        let seen = look(checked, &stored);
+        match stored.into_trouble() {
+            // Whoever reads for a client finds it too, and has it rebuilt.
+            Some(ViewError::Cold | ViewError::Busy | ViewError::Failed(_)) => {
+                Err(ErrorCode::CoordinatorNotAvailable.into())
+            }
+            None => seen,
+        }
+    }
+
     /// `check` over the newest state, answered once everything appended so far is committed.
     pub async fn inspect<T>(
         &self,

@@ -78,7 +78,7 @@ fn client_host(address: IpAddr) -> String {
 }
 
 fn log(group: &str, reason: Option<&str>, joined: &JoinResponse) {
-    let reason = reason.unwrap_or("not provided");
+    let reason = reason.filter(|reason| !reason.is_empty()).unwrap_or("not provided");
     if joined.error == ErrorCode::MemberIdRequired {
         tracing::info!(group, member = &*joined.member_id, reason, "new member is to join with its id");
     } else if joined.error == ErrorCode::None && joined.leader == joined.member_id {

@@ -60,7 +60,7 @@ fn log(group: &str, request: &LeaveGroupRequest, left: &LeaveResponse) {
         if *error == ErrorCode::None {
             // The answer has the members in the order of the request; the single one of old versions gives no reason.
             let reason = request.members.get(index).and_then(|member| member.reason.as_deref());
-            let reason = reason.unwrap_or("not provided");
+            let reason = reason.filter(|reason| !reason.is_empty()).unwrap_or("not provided");
             let instance = member.instance_id.as_deref();
             tracing::info!(group, member = &*member.member_id, instance, reason, "member has left group");
         }

@@ -65,7 +65,7 @@ pub async fn serve(listener: TcpListener, endpoints: Arc<Endpoints>) -> anyhow::
                 Ok((stream, peer)) => {
                     let endpoints = endpoints.clone();
                     connections.spawn(async move {
-                        let answered = answer(stream, &endpoints);
+                        let answered = answer(stream, endpoints);
                         let answered = tokio::time::timeout(MAX_CONNECTION_DURATION, answered).await;
                         if let Ok(Err(error)) = answered {
                             debug!(%peer, %error, "metrics connection ended early");
@@ -84,12 +84,17 @@ pub async fn serve(listener: TcpListener, endpoints: Arc<Endpoints>) -> anyhow::
 /// The status line's end and the body.
 type Answer = (&'static str, String);
 
-async fn answer(mut stream: TcpStream, endpoints: &Endpoints) -> io::Result<()> {
+async fn answer(mut stream: TcpStream, endpoints: Arc<Endpoints>) -> io::Result<()> {
     let mut request = Vec::new();
     let (status, body) = loop {
-        if let Some(answer) = respond(&request, endpoints) {
+        let (so_far, of) = (request, endpoints.clone());
+        // Committed offsets are read from disk.
+        let responding = tokio::task::spawn_blocking(move || (respond(&so_far, &of), so_far));
+        let (answer, so_far) = responding.await?;
+        if let Some(answer) = answer {
             break answer;
         }
+        request = so_far;
         if request.len() >= MAX_REQUEST_SIZE_BYTES {
             break ("431 Request Header Fields Too Large", String::new());
         }

@@ -92,6 +92,34 @@ fn traffic_sizes_and_offsets_are_what_clients_did() {
 }
 
 #[test]
+fn groups_and_their_lag_are_told() {
+    let fixture = Fixture::start_with(&[
+        ("klamm.http.listener", "127.0.0.1:0"),
+        ("offsets.topic.replication.factor", "1"),
+    ]);
+    let mut client = super::offsets::client(&fixture);
+    let id = client.create_topic("t", 2, &[]);
+    client.produce(9, ("t", id), 0, batch(&["one", "two", "three"]));
+    super::offsets::commit(&mut client, 9, "g", -1, &[("t", 0, 2, ""), ("t", 1, 7, "")]);
+    super::offsets::commit(&mut client, 9, "h", -1, &[("t", 0, 0, "")]);
+    Scrape::of(&fixture).check(&[
+        ("kafka_consumergroup_lag{consumergroup=\"g\",topic=\"t\",partition=\"0\"}", 1),
+        // Beyond the end.
+        ("kafka_consumergroup_lag{consumergroup=\"g\",topic=\"t\",partition=\"1\"}", 0),
+        ("kafka_consumergroup_lag{consumergroup=\"h\",topic=\"t\",partition=\"0\"}", 3),
+        ("kafka_consumergroup_current_offset{consumergroup=\"g\",topic=\"t\",partition=\"1\"}", 7),
+        ("kafka_consumergroup_members{consumergroup=\"g\"}", 0),
+        ("kafka_server_group_coordinator_metrics_group_count{protocol=\"classic\"}", 2),
+        ("kafka_server_group_coordinator_metrics_offset_commit_count_total", 3),
+        ("kafka_server_group_coordinator_metrics_offset_deletion_count_total", 0),
+        ("kafka_server_group_coordinator_metrics_group_completed_rebalance_count_total", 0),
+        ("kafka_coordinator_group_groupmetadatamanager_numgroupsempty", 2),
+        ("kafka_coordinator_group_groupmetadatamanager_numgroupsstable", 0),
+        ("klamm_consumergroup_cut", 0),
+    ]);
+}
+
+#[test]
 fn the_broker_and_its_cluster_are_counted() {
     let fixture = start();
     let mut client = fixture.client();

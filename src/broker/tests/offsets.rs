@@ -32,13 +32,13 @@ fn group_id(group: &str) -> GroupId {
 }
 
 fn find(client: &mut Client, version: i16, key_type: i8, keys: &[&str]) -> FindCoordinatorResponse {
-    let keys = keys.iter().map(|key| StrBytes::from_string(key.to_string()));
+    let mut keys = keys.iter().map(|key| StrBytes::from_string(key.to_string()));
     let mut request = FindCoordinatorRequest::default();
     if version >= 1 {
         request.key_type = key_type;
     }
     if version < 4 {
-        request.key = keys.last().unwrap();
+        request.key = keys.next().unwrap();
     } else {
         request.coordinator_keys = keys.collect();
     }
@@ -46,13 +46,13 @@ fn find(client: &mut Client, version: i16, key_type: i8, keys: &[&str]) -> FindC
 }
 
 /// A client that may commit: the topic of committed offsets is there.
-fn client(fixture: &Fixture) -> Client {
+pub fn client(fixture: &Fixture) -> Client {
     let mut client = fixture.client();
     assert_eq!(find(&mut client, 4, 0, &["g"]).coordinators[0].error_code, NONE);
     client
 }
 
-type Commit<'a> = (&'a str, i32, i64, &'a str);
+pub type Commit<'a> = (&'a str, i32, i64, &'a str);
 
 fn commit_request(version: i16, group: &str, generation: i32, commits: &[Commit]) -> OffsetCommitRequest {
     let topics = commits.iter().map(|(topic, partition, offset, metadata)| {
@@ -74,7 +74,7 @@ fn commit_request(version: i16, group: &str, generation: i32, commits: &[Commit]
 }
 
 /// Topic, partition and error of each result.
-fn commit(
+pub fn commit(
     client: &mut Client,
     version: i16,
     group: &str,
@@ -307,6 +307,30 @@ fn a_group_that_nobody_knows_has_nothing_and_no_generation() {
         let results = commit(&mut client, version, "g", 3, &[("t", 0, 1, "")]);
         assert_eq!(results, [("t".to_owned(), 0, code.code())]);
     }
+}
+
+#[test]
+fn nothing_is_committed_before_the_topic_of_offsets_is_there() {
+    let fixture = fixture();
+    let mut client = fixture.client();
+    client.create_topic("t", 1, &[]);
+    let code = ErrorCode::CoordinatorNotAvailable.code();
+    let results = commit(&mut client, 9, "g", -1, &[("nowhere", 0, 1, ""), ("t", 0, 1, "")]);
+    let unknown = ErrorCode::UnknownTopicOrPartition.code();
+    assert_eq!(results, [("nowhere".to_owned(), 0, unknown), ("t".to_owned(), 0, code)]);
+    let topic = offset_fetch_request::OffsetFetchRequestTopic::default()
+        .with_name(topic_name("t"))
+        .with_partition_indexes(vec![0]);
+    let request = OffsetFetchRequest::default().with_group_id(group_id("g")).with_topics(Some(vec![topic]));
+    // Only the first version has no room for an error of the whole group.
+    let first = client.call(1, &request);
+    let partition = &first.topics[0].partitions[0];
+    assert_eq!((partition.error_code, partition.committed_offset), (code, -1));
+    let second = client.call(2, &request);
+    assert_eq!((second.error_code, second.topics.len()), (code, 0));
+    let group = offset_fetch_request::OffsetFetchRequestGroup::default().with_group_id(group_id("g"));
+    let eighth = client.call(8, &OffsetFetchRequest::default().with_groups(vec![group]));
+    assert_eq!((eighth.groups[0].error_code, eighth.groups[0].topics.len()), (code, 0));
 }
 
 #[test]

@@ -2,9 +2,10 @@
 //!
 //! [`shard`] is the state of one partition and dispatches; `command.rs` is what can be asked; [`records`] are the records in
 //! Kafka's schemas; `classic/` the classic protocol (JoinGroup to LeaveGroup); `offsets.rs` commits, reads and deletes
-//! offsets; `expiration.rs` lets them expire (KIP-211). Kafka: `GroupCoordinatorShard`, `GroupMetadataManager`,
-//! `OffsetMetadataManager`.
+//! offsets; `expiration.rs` lets them expire (KIP-211); `census.rs` counts for metrics. Kafka: `GroupCoordinatorShard`,
+//! `GroupMetadataManager`, `OffsetMetadataManager`.
 
+pub mod census;
 pub mod classic;
 pub mod command;
 pub mod expiration;

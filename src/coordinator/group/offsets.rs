@@ -280,6 +280,26 @@ pub fn groups_with_offsets(stored: &dyn Stored, visit: &mut dyn FnMut(&str)) -> 
     failure
 }
 
+/// Shows `visit` group, topic, partition and offset of everything that is committed, until it stops.
+pub fn visit_all(
+    stored: &dyn Stored,
+    visit: &mut dyn FnMut(&str, &str, PartitionIndex, Offset) -> Scan,
+) -> Result<(), ApiError> {
+    let mut failure = Ok(());
+    stored.scan(&records::offsets_prefix(), &mut |key, value| {
+        let read = records::parts_of_offset_key(key)
+            .and_then(|parts| records::decode_offset(value).map(|value| (parts, value.offset)));
+        match read {
+            Ok(((group, topic, partition), offset)) => visit(group, topic, partition, offset),
+            Err(cause) => {
+                failure = Err(unreadable(cause));
+                Scan::Stop
+            }
+        }
+    })?;
+    failure
+}
+
 /// Is shown topic, partition and value of an offset.
 type OffsetVisitor<'a> = dyn FnMut(&str, PartitionIndex, &[u8]) -> Result<Scan, MalformedRecord> + 'a;
 

@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::census::Counts;
 use super::classic::describe::{GroupDescription, ListedGroup};
 use super::classic::heartbeat::heartbeat;
 use super::classic::join::{JoinResponse, join};
@@ -39,6 +40,7 @@ pub struct GroupShard {
     /// Where that look goes on; `None` begins a new round.
     pub(super) expiry_cursor: Option<Cursor>,
     pub(super) settings: CurrentSettings,
+    pub(super) counts: Counts,
 }
 
 impl GroupShard {
@@ -49,6 +51,7 @@ impl GroupShard {
             next_expiry_ms: None,
             expiry_cursor: None,
             settings,
+            counts: Counts::default(),
         }
     }
 
@@ -252,6 +255,7 @@ impl Shard for GroupShard {
     }
 
     fn replay(&mut self, event: &Event<Record, Soft>) {
+        self.count(event);
         match event {
             Event::Durable(record) => self.replay_record(record),
             Event::Soft(soft) => self.replay_soft(soft),
@@ -291,6 +295,7 @@ impl Shard for GroupShard {
     }
 
     fn loaded(&mut self, now: Now) {
+        self.counts = Counts::default();
         let settings = (self.settings)();
         if let Some(look) = expiration::first_look(self, now).filter(|_| !self.groups.is_empty()) {
             self.replay_soft(&look);
