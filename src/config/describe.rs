@@ -168,10 +168,21 @@ pub fn broker(layers: &Layers, wanted: &Wanted) -> Vec<Entry> {
             wanted.entry(key, value, key.update == Update::ReadOnly, synonyms_of(key.name, layers))
         })
         .collect();
-    // What a file sets and no table knows is listed like a secret, as Kafka does.
-    let unknown = layers.static_properties.keys().filter(|name| broker::find(name).is_none());
-    for name in unknown.filter(|name| wanted.wants(name)) {
-        entries.push(unknown_entry(name, synonyms_of(name, layers), wanted));
+    for (name, text) in layers.effective() {
+        if broker::find(&name).is_some() || !wanted.wants(&name) {
+            continue;
+        }
+        let mut synonyms = synonyms_of(&name, layers);
+        entries.push(match broker::find_dynamic(&name) {
+            // Only altered values of these are listed, and no default.
+            Some(key) => {
+                synonyms.retain(|synonym| synonym.source != Source::Default);
+                let value = key.parse(&text).map_or(Some(text), |value| value.to_text());
+                wanted.entry(key, value, true, synonyms)
+            }
+            // What is set and no table knows is listed like a secret, as Kafka does.
+            None => unknown_entry(&name, synonyms, wanted),
+        });
     }
     entries.sort_by(|one, other| one.name.cmp(&other.name));
     entries

@@ -157,13 +157,53 @@ fn check_broker(
             return Err(ConfigError::refused(name, text, reason));
         }
     }
-    let mut layers = layers;
+    let mut altered = layers;
     if per_broker {
-        layers.broker = overrides;
+        altered.broker = overrides;
     } else {
-        layers.cluster = overrides;
+        altered.cluster = overrides;
     }
-    layers.broker_config().map(|_| ())
+    altered.broker_config()?;
+    check_thread_counts(layers, altered).map_err(|reason| {
+        let reason = format!("org.apache.kafka.common.config.ConfigException: {reason}");
+        ConfigError::Conflict(format!(
+            "Invalid value {reason} for configuration Invalid dynamic configuration"
+        ))
+    })
+}
+
+/// Sizes of pools that one alteration at most halves or doubles (`DynamicThreadPool`, `DataPlaneAcceptor`). This build
+/// has no such pools; an operator's slip is refused all the same.
+const THREAD_COUNTS: &[&str] = &[
+    "background.threads",
+    "num.io.threads",
+    "num.network.threads",
+    "num.recovery.threads.per.data.dir",
+    "num.replica.fetchers",
+];
+
+/// Why no pool may grow or shrink so far at once.
+fn check_thread_counts(current: Layers<'_>, altered: Layers<'_>) -> Result<(), String> {
+    for name in THREAD_COUNTS {
+        let (now, then) = (current.integer(name), altered.integer(name));
+        let failed = format!("Dynamic thread count update validation failed for {name}={then}");
+        if then < now / 2 {
+            return Err(format!("{failed}, value should be at least half the current value {now}"));
+        }
+        if then > now.saturating_mul(2) {
+            return Err(format!("{failed}, value should not be greater than double the current value {now}"));
+        }
+    }
+    // `LogCleaner` has words of its own.
+    let (now, then) = (current.integer("log.cleaner.threads"), altered.integer("log.cleaner.threads"));
+    let far = match then {
+        same if same == now => return Ok(()),
+        ..1 => return Err("Log cleaner threads should be at least 1".to_owned()),
+        fewer if fewer < now / 2 => "reduced to less than half",
+        more if more > now.saturating_mul(2) => "increased to more than double",
+        _ => return Ok(()),
+    };
+    Err(format!("Log cleaner threads cannot be {far} the current value {now}"))
 }
 
 #[cfg(test)]

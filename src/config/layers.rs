@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::broker::{BrokerConfig, Warning};
+use crate::config::broker::{self, BrokerConfig, Warning};
 use crate::config::key::ConfigError;
+use crate::config::value::Value;
 
 /// Where a value comes from (`DescribeConfigsResponse.ConfigSource`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +77,16 @@ impl<'a> Layers<'a> {
     /// The text that counts, if the key is set in any layer.
     pub fn value(&self, name: &str) -> Option<&'a str> {
         self.set_values(name).next().map(|(_, value)| value)
+    }
+
+    /// What counts for a broker key of whole numbers, whose values were checked when they were set.
+    pub fn integer(&self, name: &str) -> i64 {
+        let key = broker::find(name).expect("the code asks for keys that stand in a table");
+        let set = self.value(name).and_then(|text| key.parse(text).ok());
+        match set.unwrap_or_else(|| key.default_value()) {
+            Value::Integer(number) => number,
+            other => unreachable!("{name} is a number by its type, not {other:?}"),
+        }
     }
 }
 

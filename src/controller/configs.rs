@@ -13,6 +13,7 @@ use crate::controller::command::{
 };
 use crate::controller::image::{ClusterImage, ConfigMap, TopicImage};
 use crate::controller::limits;
+use crate::controller::partition_change;
 use crate::controller::records::{ConfigRecord, MetadataRecord};
 use crate::controller::topic_names;
 use crate::protocol::errors::{ApiError, ErrorCode};
@@ -31,9 +32,11 @@ pub(super) fn alter(
             check_name(resource)?;
             let current = current(image, resource);
             let values = dynamic::alter(resource, &current, operations, inputs.configs)?;
+            let named = operations.iter().map(|(key, _)| key.as_str()).collect();
+            let records = differences(resource, &current, &values, named);
+            check_min_isr(image, &records)?;
             check_existence(image, resource)?;
-            let named = operations.iter().map(|(key, _)| key.as_str());
-            Ok(differences(resource, &current, &values, named.collect()))
+            Ok(records)
         };
         results.push((resource.clone(), changed().map(|changed| records.extend(changed))));
     }
@@ -53,10 +56,12 @@ pub(super) fn replace(
         let changed = || {
             check_name(resource)?;
             dynamic::check(resource, values, inputs.configs)?;
-            check_existence(image, resource)?;
             let current = current(image, resource);
-            let named = values.keys().chain(current.keys()).map(String::as_str);
-            Ok(differences(resource, &current, values, named.collect()))
+            let named = values.keys().chain(current.keys()).map(String::as_str).collect();
+            let records = differences(resource, &current, values, named);
+            check_min_isr(image, &records)?;
+            check_existence(image, resource)?;
+            Ok(records)
         };
         results.push((resource.clone(), changed().map(|changed| records.extend(changed))));
     }
@@ -108,6 +113,27 @@ fn differences(
     let always = resource.kind == ResourceKind::Broker;
     let changed = named.into_iter().filter(|key| always || current.get(*key) != values.get(*key));
     changed.map(|key| record(resource, key, values.get(key).cloned())).collect()
+}
+
+/// KIP-966: who is eligible to lead hangs on one minimum for all brokers, which must then be there.
+fn check_min_isr(image: &ClusterImage, records: &[MetadataRecord]) -> Result<(), ApiError> {
+    if !partition_change::keeps_eligible_leaders(image) {
+        return Ok(());
+    }
+    let refuse = |sentence: &str| Err(ApiError::new(ErrorCode::InvalidConfig, sentence));
+    for record in records {
+        let MetadataRecord::Config(config) = record else { continue };
+        if config.resource_type != ResourceKind::Broker.code() || config.name != "min.insync.replicas" {
+            continue;
+        }
+        if !config.resource_name.is_empty() {
+            return refuse("Broker-level min.insync.replicas cannot be altered while ELR is enabled.");
+        }
+        if config.value.is_none() {
+            return refuse("Cluster-level min.insync.replicas cannot be removed while ELR is enabled.");
+        }
+    }
+    Ok(())
 }
 
 /// `ControllerConfigurationValidator`: what a resource of this kind may be called.

@@ -7,6 +7,15 @@ use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::BrokerId;
 
 const METADATA_VERSION: &str = "metadata.version";
+/// Kafka's features besides (`Feature`). Level 0, off, is one that every node supports of each of them.
+const KAFKAS: &[&str] = &[
+    "eligible.leader.replicas.version",
+    "group.version",
+    "kraft.version",
+    "share.version",
+    "streams.version",
+    "transaction.version",
+];
 
 /// UpdateFeatures: all of the updates, or none and the first refusal by feature name.
 pub(super) fn update(
@@ -78,6 +87,9 @@ fn check(image: &ClusterImage, update: &FeatureUpdate, me: BrokerId) -> Result<(
         };
         let level = update.level;
         return Err(format!("Unsupported metadata.version downgrade from {current} to {level}. {reason}"));
+    }
+    if update.name != METADATA_VERSION && !KAFKAS.contains(&update.name.as_str()) {
+        return refuse(format!("Feature {} not found.", update.name));
     }
     Ok(())
 }

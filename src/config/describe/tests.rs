@@ -172,3 +172,16 @@ fn groups_fall_back_to_the_broker_and_subscriptions_to_nothing() {
         assert_eq!(shown(&entries, "match"), "; from Default");
     });
 }
+
+#[test]
+fn a_rate_that_no_file_can_set_is_listed_when_it_is_altered() {
+    let key = "leader.replication.throttled.rate";
+    with_layers(&[], &[], &[(key, "1000"), ("no.such.key", "1")], |layers| {
+        let entries = broker(layers, &ALL);
+        assert_eq!(shown(&entries, key), format!("1000; from DynamicBroker; DynamicBroker:{key}=1000"));
+        assert_eq!(
+            shown(&entries, "no.such.key"),
+            "(null); from DynamicBroker; DynamicBroker:no.such.key=(null)"
+        );
+    });
+}
