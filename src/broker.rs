@@ -12,6 +12,7 @@ mod registration;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -35,7 +36,7 @@ use crate::log::compaction::MapLimits;
 use crate::log::dirs::{LogDirectory, Owner};
 use crate::log::files::FileCache;
 use crate::net::budget::ByteBudget;
-use crate::net::listener::{ConnectionQuotas, ListenerOptions, SocketOptions};
+use crate::net::listener::{ConnectionCounts, ConnectionQuotas, ListenerOptions, SocketOptions};
 use crate::net::server::{BoundServer, ListenerAddress, Server, ServerOptions};
 use crate::net::worker::{ConnectionLimits, DEFAULT_MAX_STALL_MS};
 use crate::protocol::ids::Offset;
@@ -94,6 +95,7 @@ impl Broker {
         let configs = Arc::new(Configs::new(settings.properties, config.clone()));
         let signal = Arc::new(Signal::default());
         let cleaner_signal = Arc::new(Signal::default());
+        let producer_expiration_ms = Arc::new(AtomicI64::new(config.log.producer_id_expiration_ms));
         let directory_ids = directories.iter().map(LogDirectory::id).collect();
         let replicas = Arc::new(Registry::new(RegistryOptions {
             me: config.node_id,
@@ -102,7 +104,7 @@ impl Broker {
             clock: clock.clone(),
             configs: topic_configs(&configs),
             image: Arc::new(ClusterImage::new(cluster_id.as_str().into())),
-            producer_expiration_ms: config.log.producer_id_expiration_ms,
+            producer_expiration_ms: producer_expiration_ms.clone(),
             signal: signal.clone(),
             cleaner_signal: cleaner_signal.clone(),
         }));
@@ -127,6 +129,7 @@ impl Broker {
             replicas: replicas.clone(),
             coordinators: coordinators.clone(),
             quotas: quotas.clone(),
+            dynamic: DynamicSettings { connections: bound.connections(), producer_expiration_ms },
         };
         let options = quorum_options(&config, cluster_id, followers, &clock, &rng);
         let quorum: Quorum = control.run(raft::Quorum::start(options))??;
@@ -217,16 +220,11 @@ fn server_options(
         name: listener.name.as_str().into(),
         host: listener.host.clone().unwrap_or_default(),
         port: listener.port,
-        max_connections: network.max_connections,
+        // Settings of one listener are refused: the broker's limit is the only one.
+        max_connections: usize::MAX,
     });
     // -1 leaves a socket's buffers to the operating system.
     let buffer_size = |size: i32| usize::try_from(size).ok();
-    let mut per_ip_overrides: HashMap<IpAddr, usize> = HashMap::new();
-    for (host, count) in &config.max_connections_per_ip_overrides {
-        let addresses = std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), 0))
-            .with_context(|| format!("max.connections.per.ip.overrides: resolve {host}"))?;
-        per_ip_overrides.extend(addresses.map(|address| (address.ip(), *count)));
-    }
     Ok(ServerOptions {
         listeners: listeners.collect(),
         sockets: SocketOptions {
@@ -234,11 +232,7 @@ fn server_options(
             send_buffer_size_bytes: buffer_size(network.socket_send_buffer_bytes),
             receive_buffer_size_bytes: buffer_size(network.socket_receive_buffer_bytes),
         },
-        quotas: ConnectionQuotas {
-            max_connections: network.max_connections,
-            max_connections_per_ip: network.max_connections_per_ip,
-            per_ip_overrides,
-        },
+        quotas: connection_quotas(config)?,
         connections: ConnectionLimits {
             max_request_size_bytes: network.socket_request_max_bytes,
             max_idle_ms: u64::try_from(network.connections_max_idle_ms).ok(),
@@ -253,6 +247,39 @@ fn server_options(
     })
 }
 
+fn connection_quotas(config: &BrokerConfig) -> anyhow::Result<ConnectionQuotas> {
+    let mut per_ip_overrides: HashMap<IpAddr, usize> = HashMap::new();
+    for (host, count) in &config.max_connections_per_ip_overrides {
+        let addresses = std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), 0))
+            .with_context(|| format!("max.connections.per.ip.overrides: resolve {host}"))?;
+        per_ip_overrides.extend(addresses.map(|address| (address.ip(), *count)));
+    }
+    let network = &config.network;
+    Ok(ConnectionQuotas {
+        max_connections: network.max_connections,
+        max_connections_per_ip: network.max_connections_per_ip,
+        per_ip_overrides,
+    })
+}
+
+/// Settings that change while the broker runs and are neither asked of [`Configs`] at each use nor a topic's default.
+struct DynamicSettings {
+    connections: Arc<ConnectionCounts>,
+    producer_expiration_ms: Arc<AtomicI64>,
+}
+
+impl DynamicSettings {
+    fn apply(&self, config: &BrokerConfig) {
+        self.producer_expiration_ms.store(config.log.producer_id_expiration_ms, Ordering::Relaxed);
+        match connection_quotas(config) {
+            Ok(quotas) => self.connections.set_quotas(quotas),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "limits of connections stay as they were")
+            }
+        }
+    }
+}
+
 fn topic_configs(configs: &Arc<Configs>) -> TopicConfigs {
     let configs = configs.clone();
     Arc::new(move |topic| configs.topic(topic))
@@ -264,6 +291,7 @@ struct Followers {
     replicas: Arc<Registry>,
     coordinators: Arc<Coordinators>,
     quotas: Arc<ClientQuotas>,
+    dynamic: DynamicSettings,
 }
 
 fn quorum_options(
@@ -290,6 +318,9 @@ fn quorum_options(
         on_image: Box::new(move |old, new| {
             followers.quotas.metadata_changed(old, new);
             let defaults_changed = followers.configs.metadata_changed(old, new);
+            if defaults_changed {
+                followers.dynamic.apply(&followers.configs.broker());
+            }
             followers.replicas.metadata_changed(old, new, defaults_changed);
             followers.coordinators.metadata_changed(old, new);
         }),

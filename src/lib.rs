@@ -89,6 +89,7 @@
 //! - KIP-389 largest size of a group: `coordinator/group/classic/join.rs`
 //! - KIP-390 compression levels: `protocol/compression.rs`
 //! - KIP-394 members that are known before they join: `coordinator/group/classic/join.rs`, `handlers/join_group.rs`
+//! - KIP-402 limits of connections that change while the broker runs: `net/listener.rs`
 //! - KIP-412 levels of loggers: `telemetry/loggers.rs`, `handlers/logger_levels.rs`,
 //!   `handlers/incremental_alter_configs.rs`, `handlers/describe_configs.rs`
 //! - KIP-429 cooperative rebalancing: `coordinator/group/classic/mod.rs`
@@ -143,7 +144,7 @@
 //! - KIP-915 tags of later releases in records: `coordinator/group/records.rs`
 //! - KIP-919 endpoint types: `handlers/describe_cluster.rs`
 //! - KIP-966 eligible leader replicas: `handlers/describe_topic_partitions.rs`, `handlers/features.rs`,
-//!   `broker/registration.rs`, `controller/image.rs`, `controller/partition_change.rs`
+//!   `broker/registration.rs`, `controller/configs.rs`, `controller/image.rs`, `controller/partition_change.rs`
 //! - KIP-1000 names of client-metrics subscriptions: `handlers/list_config_resources.rs`
 //! - KIP-1005 tiered offsets: `handlers/list_offsets.rs`
 //! - KIP-1023 tiered offsets: `handlers/list_offsets.rs`

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use anyhow::{Context, bail};
 use tracing::warn;
@@ -36,8 +37,9 @@ pub struct OpenOptions {
     pub recovery_point: Offset,
     /// The broker stopped in order, so that the files can be trusted as they are.
     pub clean_shutdown: bool,
-    /// `producer.id.expiration.ms`: producers idle for longer are not restored from a snapshot.
-    pub producer_expiration_ms: i64,
+    /// `producer.id.expiration.ms`: producers idle for longer are not restored from a snapshot. All logs share it, as it
+    /// changes while the broker runs (`ProducerStateManagerConfig`).
+    pub producer_expiration_ms: Arc<AtomicI64>,
     pub files: Arc<FileCache>,
 }
 
@@ -65,7 +67,7 @@ pub struct Log {
     /// `None` as long as the log has no files.
     pub(super) active: Option<ActiveSegment>,
     pub(super) producers: ProducerState,
-    pub(super) producer_expiration_ms: i64,
+    pub(super) producer_expiration_ms: Arc<AtomicI64>,
     pub(super) epochs: EpochCache,
     /// Everything before it is on disk.
     pub(super) flushed_to: Offset,
@@ -186,7 +188,7 @@ impl Log {
 
     /// Forgets producers idle for `producer.id.expiration.ms`; answers how many.
     pub fn remove_expired_producers(&mut self, now: Timestamp) -> usize {
-        self.producers.remove_expired(now, self.producer_expiration_ms)
+        self.producers.remove_expired(now, self.producer_expiration_ms.load(Ordering::Relaxed))
     }
 
     /// The log end belongs to a new leader epoch (`UnifiedLog.assignEpochStartOffset`).

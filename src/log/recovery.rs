@@ -8,6 +8,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use tracing::{info, warn};
@@ -275,7 +276,8 @@ impl Recovery<'_> {
     }
 
     fn load_producers(&self, limit: Offset) -> Result<ProducerState, SegmentError> {
-        let expiry = Expiry { now: self.now, expiration_ms: self.options.producer_expiration_ms };
+        let expiration_ms = self.options.producer_expiration_ms.load(Ordering::Relaxed);
+        let expiry = Expiry { now: self.now, expiration_ms };
         producers::load(&self.directory, &self.found.snapshots, &self.segments, limit, expiry)
     }
 

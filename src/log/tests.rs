@@ -9,6 +9,7 @@ mod model;
 mod retention;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use tempfile::TempDir;
 
@@ -57,7 +58,7 @@ impl Partition {
             log_start_offset: Offset(0),
             recovery_point: Offset(0),
             clean_shutdown: false,
-            producer_expiration_ms: 86_400_000,
+            producer_expiration_ms: Arc::new(AtomicI64::new(86_400_000)),
             files: self.files.clone(),
         }
     }

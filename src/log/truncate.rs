@@ -2,6 +2,8 @@
 //!
 //! Kafka: `UnifiedLog.truncateTo`, `UnifiedLog.truncateFullyAndStartAt`.
 
+use std::sync::atomic::Ordering;
+
 use anyhow::{Context, bail};
 
 use crate::env::fs;
@@ -89,7 +91,7 @@ impl Log {
         self.remove_snapshots_behind(to)?;
         let snapshots = self.snapshot_offsets()?;
         let segments = self.view.segments();
-        let expiry = Expiry { now, expiration_ms: self.producer_expiration_ms };
+        let expiry = Expiry { now, expiration_ms: self.producer_expiration_ms.load(Ordering::Relaxed) };
         let mut producers = producers::load(&self.directory, &snapshots, &segments, to, expiry)?;
         producers::replay(&mut producers, &segments, to)?;
         self.view.set_first_unstable_offset(producers.first_unstable_offset());

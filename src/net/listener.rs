@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -153,7 +154,7 @@ pub struct Accepted {
 }
 
 /// `max.connections`, `max.connections.per.ip`, `max.connections.per.ip.overrides`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ConnectionQuotas {
     pub max_connections: usize,
     pub max_connections_per_ip: usize,
@@ -163,9 +164,10 @@ pub struct ConnectionQuotas {
 /// Counts connections and says whether there may be one more.
 #[derive(Debug)]
 pub struct ConnectionCounts {
-    quotas: ConnectionQuotas,
+    quotas: ArcSwap<ConnectionQuotas>,
     counts: Mutex<Counts>,
-    one_ended: Notify,
+    /// A connection ended, or the quotas are others.
+    room_came: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -187,27 +189,34 @@ pub struct Permit {
 
 impl ConnectionCounts {
     pub fn new(quotas: ConnectionQuotas) -> ConnectionCounts {
-        ConnectionCounts { quotas, counts: Mutex::default(), one_ended: Notify::new() }
+        let quotas = ArcSwap::from_pointee(quotas);
+        ConnectionCounts { quotas, counts: Mutex::default(), room_came: Notify::new() }
+    }
+
+    /// Other limits from here on (KIP-402). Connections that are beyond them stay.
+    pub fn set_quotas(&self, quotas: ConnectionQuotas) {
+        self.quotas.store(Arc::new(quotas));
+        self.room_came.notify_waiters();
     }
 
     /// Waits until the broker and the listener have room for one more connection.
     async fn wait_for_room(&self, listener: &Arc<str>, max_of_listener: usize) {
         loop {
-            let one_ended = self.one_ended.notified();
+            let room_came = self.room_came.notified();
             {
                 let counts = self.counts.lock();
                 let of_listener = counts.by_listener.get(listener).copied().unwrap_or(0);
-                if counts.total < self.quotas.max_connections && of_listener < max_of_listener {
+                if counts.total < self.quotas.load().max_connections && of_listener < max_of_listener {
                     return;
                 }
             }
-            one_ended.await;
+            room_came.await;
         }
     }
 
     /// Counts the connection in; false when its address has as many as it may.
     fn enter(&self, listener: &Arc<str>, ip: IpAddr) -> bool {
-        let quotas = &self.quotas;
+        let quotas = self.quotas.load();
         let max = quotas.per_ip_overrides.get(&ip).copied().unwrap_or(quotas.max_connections_per_ip);
         let mut counts = self.counts.lock();
         let of_ip = counts.by_ip.entry(ip).or_insert(0);
@@ -236,7 +245,7 @@ impl ConnectionCounts {
             }
         }
         drop(counts);
-        self.one_ended.notify_waiters();
+        self.room_came.notify_waiters();
     }
 }
 
@@ -266,8 +275,6 @@ pub async fn accept(
         .expect("a fresh runtime watches a socket that listens");
     let mut starved = false;
     loop {
-        // Kafka also stops accepting at `max.connections`: clients wait in the backlog.
-        counts.wait_for_room(&bound.listener, bound.max_connections).await;
         let (stream, address) = match socket.accept().await {
             Ok(accepted) => accepted,
             Err(error) if is_out_of_resources(&error) => {
@@ -284,6 +291,8 @@ pub async fn accept(
             }
         };
         starved = false;
+        // At `max.connections` this one waits, and the others in the backlog, as with Kafka.
+        counts.wait_for_room(&bound.listener, bound.max_connections).await;
         let ip = address.ip().to_canonical();
         if !counts.enter(&bound.listener, ip) {
             metrics.rejected();

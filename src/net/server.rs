@@ -49,6 +49,7 @@ pub struct WorkerContext {
 
 /// Sockets that are bound and listen; connections wait in their backlogs.
 pub struct BoundServer {
+    connections: Arc<ConnectionCounts>,
     options: ServerOptions,
     sockets: Vec<BoundSocket>,
 }
@@ -75,7 +76,13 @@ impl BoundServer {
         for listener in &options.listeners {
             sockets.extend(listener::bind(listener, &options.sockets)?);
         }
-        Ok(BoundServer { options, sockets })
+        let connections = Arc::new(ConnectionCounts::new(options.quotas.clone()));
+        Ok(BoundServer { connections, options, sockets })
+    }
+
+    /// The count of connections, whose limits change while the server runs.
+    pub fn connections(&self) -> Arc<ConnectionCounts> {
+        self.connections.clone()
     }
 
     /// The bound addresses, with the ports the system chose where port 0 was asked for.
@@ -95,7 +102,7 @@ impl BoundServer {
         F: Fn(WorkerContext) -> S + Send + Sync + 'static,
     {
         let addresses = self.addresses();
-        let BoundServer { options, sockets } = self;
+        let BoundServer { connections, options, sockets } = self;
         let make_service = Arc::new(make_service);
         let (stop, stop_receiver) = watch::channel(None);
         let (queues, receivers): (Vec<WorkerQueue>, Vec<_>) = (0..options.worker_count)
@@ -106,7 +113,7 @@ impl BoundServer {
             .unzip();
         let mut acceptors = Some(Acceptors {
             sockets,
-            counts: Arc::new(ConnectionCounts::new(options.quotas)),
+            counts: connections,
             metrics: options.metrics.clone(),
             queues: queues.into(),
         });

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::budget::{ByteBudget, DEFAULT_LIMIT_SIZE_BYTES};
-use super::listener::{ConnectionQuotas, ListenerOptions, SocketOptions};
+use super::listener::{ConnectionCounts, ConnectionQuotas, ListenerOptions, SocketOptions};
 use super::server::{BoundServer, Server, ServerOptions, WorkerContext};
 use super::worker::{ConnectionLimits, DEFAULT_MAX_STALL_MS};
 use crate::env::clock::Clock;
@@ -114,6 +114,7 @@ fn frame(payload: &[u8]) -> Vec<u8> {
 /// A running server and what its service tells.
 struct Harness {
     server: Server,
+    connections: Arc<ConnectionCounts>,
     budget: Arc<ByteBudget>,
     metrics: Arc<Metrics>,
     dropped: mpsc::Receiver<&'static str>,
@@ -157,8 +158,10 @@ impl Harness {
             waiting: RefCell::default(),
             dropped: sender.clone(),
         };
-        let server = BoundServer::bind(options).expect("bind").start(make_service).expect("start");
-        Harness { server, budget, metrics, dropped }
+        let bound = BoundServer::bind(options).expect("bind");
+        let connections = bound.connections();
+        let server = bound.start(make_service).expect("start");
+        Harness { server, connections, budget, metrics, dropped }
     }
 
     fn address(&self) -> SocketAddr {
@@ -449,6 +452,21 @@ fn a_connection_beyond_max_connections_waits_for_one_to_end() {
     assert_eq!(second.peek(&mut [0; 1]).expect_err("not served").kind(), ErrorKind::WouldBlock);
     second.set_nonblocking(false).expect("blocking");
     drop(first);
+    assert_eq!(read_frame(&mut second), [ECHO, 2]);
+}
+
+#[test]
+fn limits_change_while_the_server_runs() {
+    let harness = Harness::start();
+    let mut first = harness.connect();
+    exchange(&mut first, &[ECHO]);
+    harness.connections.set_quotas(ConnectionQuotas { max_connections_per_ip: 1, ..options().quotas });
+    expect_closed(&mut harness.connect());
+    harness.connections.set_quotas(ConnectionQuotas { max_connections: 1, ..options().quotas });
+    let mut second = harness.connect();
+    second.write_all(&frame(&[ECHO, 2])).expect("write");
+    exchange(&mut first, &[ECHO]);
+    harness.connections.set_quotas(options().quotas);
     assert_eq!(read_frame(&mut second), [ECHO, 2]);
 }
 

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use anyhow::{Context, anyhow, ensure};
 use openraft::entry::RaftEntry;
@@ -272,7 +273,7 @@ fn open_log(
         // The log is short, and looked through as a whole: what raft acknowledged must be whole.
         recovery_point: Offset::ZERO,
         clean_shutdown: false,
-        producer_expiration_ms: i64::MAX,
+        producer_expiration_ms: Arc::new(AtomicI64::new(i64::MAX)),
         files: FileCache::new(8),
     };
     Log::open(options, clock.now()).map_err(|error| match error {

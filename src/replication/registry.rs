@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -85,8 +86,8 @@ pub struct RegistryOptions {
     pub configs: TopicConfigs,
     /// The metadata as far as it is known.
     pub image: Arc<ClusterImage>,
-    /// `producer.id.expiration.ms`
-    pub producer_expiration_ms: i64,
+    /// `producer.id.expiration.ms`, which changes while the broker runs.
+    pub producer_expiration_ms: Arc<AtomicI64>,
     /// Tells the chores that there is work.
     pub signal: Arc<Signal>,
     /// Tells the cleaner that there is work.
@@ -147,7 +148,7 @@ impl Registry {
             recovery_point: found.recovery_point,
             clean_shutdown: found.clean_shutdown,
             files: self.options.files.clone(),
-            producer_expiration_ms: self.options.producer_expiration_ms,
+            producer_expiration_ms: self.options.producer_expiration_ms.clone(),
         };
         match Log::open(options, self.options.clock.now()) {
             Ok(log) => {

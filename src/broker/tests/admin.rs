@@ -295,3 +295,40 @@ fn a_broker_that_is_unregistered_serves_nothing_until_it_is_started_again() {
     let read = values(&client.fetch(12, ("t", id), 0, 0));
     assert_eq!(read, [(0, "a".to_owned()), (1, "b".to_owned())]);
 }
+
+#[test]
+fn keys_of_the_broker_take_effect_while_it_runs() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 1, &[]);
+    let every_broker = (BROKER, "");
+    set(&mut client, every_broker, "message.max.bytes", "10");
+    let too_large = ErrorCode::MessageTooLarge.code();
+    assert_eq!(client.produce(9, ("t", id), 0, batch(&["a"])).0, too_large);
+    assert_eq!(change(&mut client, every_broker, DELETE, "message.max.bytes", None).0, 0);
+    assert_eq!(client.produce(9, ("t", id), 0, batch(&["a"])), (0, 0));
+    set(&mut client, every_broker, "log.message.timestamp.type", "LogAppendTime");
+    assert_eq!(client.produce(9, ("t", id), 0, batch(&["b"])), (0, 1));
+    let (newest, timestamp) = client.list_offset("t", 0, -3);
+    assert_eq!(newest, 1);
+    assert!(timestamp > FIRST_TIMESTAMP.0, "{timestamp} is the time of the append");
+    set(&mut client, (BROKER, "1"), "max.connections.per.ip", "1");
+    assert!(fixture.client().read_frame().is_none(), "a second connection is closed");
+    assert_eq!(change(&mut client, (BROKER, "1"), DELETE, "max.connections.per.ip", None).0, 0);
+    assert_eq!(fixture.client().topic_id("t"), id);
+}
+
+#[test]
+fn eligible_leaders_need_the_least_in_sync_count_of_the_cluster() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let invalid = ErrorCode::InvalidConfig.code();
+    let key = "min.insync.replicas";
+    set(&mut client, (BROKER, ""), key, "2");
+    let (code, sentence) = change(&mut client, (BROKER, "1"), SET, key, Some("1"));
+    assert_eq!(code, invalid);
+    assert_eq!(sentence, "Broker-level min.insync.replicas cannot be altered while ELR is enabled.");
+    let (code, sentence) = change(&mut client, (BROKER, ""), DELETE, key, None);
+    assert_eq!(code, invalid);
+    assert_eq!(sentence, "Cluster-level min.insync.replicas cannot be removed while ELR is enabled.");
+}

@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::broker::BrokerConfig;
+use crate::config::key::Class;
 use crate::protocol::ids::BrokerId;
 
 fn owned(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -120,4 +121,61 @@ fn brokers_take_dynamic_values_at_either_level() {
     assert!(altered(&broker(), &[], &same).is_ok());
     let cleanup = altered(&broker(), &[], &[("log.cleanup.policy", append("compact"))]);
     assert_eq!(cleanup, Ok(owned(&[("log.cleanup.policy", "delete,compact")])));
+}
+
+#[test]
+fn every_dynamic_key_that_is_applied_takes_effect_while_the_broker_runs() {
+    let mut elsewhere: Vec<&str> = broker::keys()
+        .filter(|key| key.update != Update::ReadOnly && key.class == Class::Applied)
+        .map(|key| key.name)
+        // Every change makes the topics' defaults anew and gives them to every log.
+        .filter(|name| !topic::SYNONYMS.iter().any(|(_, keys)| keys.iter().any(|(key, _)| key == name)))
+        .collect();
+    elsewhere.sort_unstable();
+    let expected = [
+        // Asked of the configuration in force by each assignment.
+        "group.consumer.assignment.interval.ms",
+        // Fixed at the start; another value than the one bound is refused.
+        "listener.security.protocol.map",
+        "listeners",
+        // Asked of the configuration in force by each run of the cleaner.
+        "log.cleaner.backoff.ms",
+        "log.cleaner.io.max.bytes.per.second",
+        // `broker::DynamicSettings`
+        "max.connections",
+        "max.connections.per.ip",
+        "max.connections.per.ip.overrides",
+        "producer.id.expiration.ms",
+        // Asked of the configuration in force by each produce request.
+        "transaction.partition.verification.enable",
+    ];
+    assert_eq!(elsewhere, expected);
+}
+
+#[test]
+fn thread_counts_at_most_halve_or_double() {
+    let refused = |key: &str, value: &str, sentence: &str| {
+        let sentence = format!(
+            "Invalid value org.apache.kafka.common.config.ConfigException: {sentence} for configuration Invalid dynamic \
+             configuration"
+        );
+        refused(&broker(), key, set(value), ErrorCode::InvalidRequest, &sentence);
+    };
+    let failed = "Dynamic thread count update validation failed for";
+    refused(
+        "num.io.threads",
+        "17",
+        &format!("{failed} num.io.threads=17, value should not be greater than double the current value 8"),
+    );
+    refused(
+        "background.threads",
+        "4",
+        &format!("{failed} background.threads=4, value should be at least half the current value 10"),
+    );
+    let far = "Log cleaner threads cannot be increased to more than double the current value 1";
+    refused("log.cleaner.threads", "3", far);
+    refused("log.cleaner.threads", "0", "Log cleaner threads should be at least 1");
+    for (key, value) in [("num.io.threads", "16"), ("num.io.threads", "4"), ("log.cleaner.threads", "2")] {
+        assert!(altered(&broker(), &[], &[(key, set(value))]).is_ok(), "{key}={value}");
+    }
 }
