@@ -22,6 +22,8 @@ WORK = pathlib.Path(os.environ["WORK"])
 BOOTSTRAP = os.environ["BOOTSTRAP"]
 # A path that is nowhere in the answers of a broker that is not the harness's own.
 DATA = os.path.join(os.environ["BROKER_HOME"] or "/no-home", "data")
+# To work on a few calls: only those whose names begin so. The run then fails on the others, which are missing.
+ONLY = os.environ.get("CLI_CALLS", "")
 # Calls that read the broker's files need a broker of the harness.
 NEEDS_FILES = "@DATA@"
 
@@ -48,6 +50,7 @@ RULES = [
     (re.compile(r"^(HighWatermark:\s+)\d+"), r"\1<offset>"),
     (re.compile(r"^(1\s+\S{22}\s+)\d+"), r"\1<offset>"),
     (re.compile(r"^(1\s+127.0.0.1\s+)\d+"), r"\1<port>"),
+    (re.compile(r"(FinalizedVersionLevel: .*\sEpoch:) \d+$"), r"\1 <epoch>"),
     # Columns are as wide as their widest cell.
     (re.compile(r"[ \t]+"), " "),
 ]
@@ -57,6 +60,11 @@ SETTING = re.compile(r"^\s+([a-z0-9.]+)=.* synonyms=\{")
 # One API of kafka-broker-api-versions; those Klamm is to serve are listed.
 API = re.compile(r"^\s(\w+)\(\d+\): ")
 SERVED = set((HERE / "served-apis").read_text().split())
+# A finalized feature of kafka-features, and those Klamm has; a logger of kafka-configs, and the only one both brokers have.
+FEATURE = re.compile(r"^Feature: (\S+)")
+FEATURES = {"eligible.leader.replicas.version", "metadata.version"}
+LOGGER = re.compile(r"^\s+(\S+)=[A-Z]+ sensitive=false synonyms=\{\}$")
+LOGGERS = {"root"}
 # The frames of a stack trace belong to the tool, not to the broker.
 FRAME = re.compile(r"^\s*(at \S+\(|\.\.\. \d+ (common frames omitted|more))")
 
@@ -64,7 +72,7 @@ FRAME = re.compile(r"^\s*(at \S+\(|\.\.\. \d+ (common frames omitted|more))")
 def calls():
     """The calls of the script, as (name, tool, arguments, stdin or None)."""
     for line in (HERE / "script").read_text().splitlines():
-        if line and not line.startswith("#"):
+        if line and not line.startswith("#") and line.startswith(ONLY):
             name, tool, arguments, *stdin = re.split(r" \| ?", line)
             yield name, tool, arguments, stdin[0] if stdin else None
 
@@ -91,7 +99,14 @@ def expand():
 
 def _is_noise(line):
     setting, api = SETTING.match(line), API.match(line)
-    return FRAME.match(line) or (setting and setting[1] in SETTINGS) or (api and api[1] not in SERVED)
+    feature, logger = FEATURE.match(line), LOGGER.match(line)
+    return (
+        FRAME.match(line)
+        or (setting and setting[1] in SETTINGS)
+        or (api and api[1] not in SERVED)
+        or (feature and feature[1] not in FEATURES)
+        or (logger and logger[1] not in LOGGERS)
+    )
 
 
 def _sorted_json(line):
