@@ -34,6 +34,8 @@ RULES = [
     (re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\]"), "<time>"),
     (re.compile(r"\b1[6-9]\d{11}\b"), "<ms>"),
     (re.compile(r"(TopicId:|Cluster ID:|ClusterId:)\s+[\w-]{22}"), r"\1 <id>"),
+    (re.compile(r"-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "-<uuid>"),
+    (re.compile(r'("topicId"):"[\w-]{22}"'), r"\1:<id>"),
     (re.compile(r"(crc|CRC): \d+"), r"\1: <crc>"),
     (re.compile(r"(producerId): \d+"), r"\1: <id>"),
     (re.compile(r"console-consumer-\d+"), "console-consumer-<n>"),
@@ -110,7 +112,11 @@ def _is_noise(line):
 
 
 def _sorted_json(line):
-    """The partitions of kafka-log-dirs come in no order."""
+    """The partitions of kafka-log-dirs come in no order, and neither do the members in a group's metadata."""
+    if line.startswith('{"key":{"type":2') and '"members":[{' in line:
+        record = json.loads(line)
+        record["value"]["data"]["members"].sort(key=lambda member: member["memberId"])
+        return json.dumps(record, separators=(",", ":"))
     if not line.startswith('{"brokers"'):
         return line
     answer = json.loads(line)
@@ -131,6 +137,8 @@ def _sorted_quotas(line):
 
 def normalise(text):
     """Replace what differs between two runs of the same broker."""
+    # The formatters of __consumer_offsets print one record behind another.
+    text = text.replace('}{"key"', '}\n{"key"')
     lines = [_sorted_quotas(_sorted_json(line)) for line in text.splitlines() if not _is_noise(line)]
     for pattern, word in RULES:
         lines = [pattern.sub(word, line) for line in lines]
@@ -138,10 +146,10 @@ def normalise(text):
 
 
 def _sorted_runs(lines):
-    """Lines in which kafka-delete-records reports its partitions come in no order."""
+    """Partitions as kafka-delete-records reports them come in no order, and neither do rows about groups."""
     sorted_lines = []
-    for is_partition, run in itertools.groupby(lines, lambda line: line.startswith("partition: ")):
-        sorted_lines += sorted(run) if is_partition else run
+    for in_no_order, run in itertools.groupby(lines, lambda line: line.startswith(("partition: ", "group-"))):
+        sorted_lines += sorted(run) if in_no_order else run
     return sorted_lines
 
 
