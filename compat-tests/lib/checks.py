@@ -1,9 +1,14 @@
 """For suites written in Python: each check is a function, run in the order of the file, that passes if it does not raise."""
 
 import sys
+import time
 import traceback
 
 CHECKS = []
+
+
+class Skip(Exception):
+    """A check that cannot run here raises this, with the reason."""
 
 
 def check(name):
@@ -24,9 +29,13 @@ def equal(actual, expected, what):
 def run_all():
     """Run every check and print its verdict; a check that fails does not stop the next."""
     for name, function in CHECKS:
+        started = time.monotonic()
         try:
             function()
             print(f"PASS {name}", flush=True)
+        except Skip as reason:
+            print(f"SKIP {name}: {reason}", flush=True)
         except Exception as error:  # a check may fail in any way, and each is a verdict
             print(f"FAIL {name}: {' '.join(f'{type(error).__name__}: {error}'.split())}", flush=True)
             traceback.print_exc(file=sys.stdout)
+        print(f"    {name} took {time.monotonic() - started:.1f} s", flush=True)
