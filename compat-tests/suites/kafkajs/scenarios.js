@@ -1,11 +1,11 @@
 // Scenarios of the JavaScript client: admin, and produce with acks 0, 1 and all; what was stored is seen by its offsets.
 const assert = require("node:assert/strict");
+const path = require("node:path");
 const { Kafka, CompressionTypes, ConfigResourceTypes, Partitioners, logLevel } = require("kafkajs");
+const { check, runAll } = require(path.join(process.env.COMPAT, "lib/checks.js"));
 
 const kafka = new Kafka({ clientId: "compat", brokers: [process.env.BOOTSTRAP], logLevel: logLevel.NOTHING, retry: { retries: 5 } });
 const admin = kafka.admin();
-const checks = [];
-const check = (name, run) => checks.push([name, run]);
 
 const create = (topic, numPartitions = 1, configEntries = []) =>
   admin.createTopics({ topics: [{ topic, numPartitions, replicationFactor: 1, configEntries }] });
@@ -152,16 +152,11 @@ check("large-message.refused", async () => {
 
 async function main() {
   await admin.connect();
-  for (const [name, run] of checks) {
-    try {
-      await run();
-      console.log(`PASS ${name}`);
-    } catch (error) {
-      console.log(`FAIL ${name}: ${String(error).replace(/\s+/g, " ")}`);
-      console.log(error);
-    }
-  }
+  require("./groups.js").declare(kafka, admin, create, produce);
+  await runAll();
   await admin.disconnect();
+  // A client that lost its broker leaves timers behind.
+  process.exit(0);
 }
 
 main();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# kcat without groups: metadata, produce with each codec, consume by partition, offset and timestamp, offset queries,
-# headers, tombstones, idempotence, and a record too large.
+# kcat: metadata, produce with each codec, consume by partition, offset and timestamp, offset queries, headers, tombstones,
+# idempotence, a record too large, groups, and a broker that is killed under it.
 . "$COMPAT/lib/suite.sh"
 
 kc() { timeout 30 kcat -b "$BOOTSTRAP" -X broker.address.family=v4 "$@" 2>>"$WORK/kcat.log"; }
@@ -48,7 +48,7 @@ for word in first second third; do
     sleep 0.05
 done
 mapfile -t stamps < <(consume timed -o beginning -f '%T\n')
-answers consume.from-timestamp $'second\nthird' consume timed -o "s@${stamps[1]:-0}"
+answers seek.by-time $'second\nthird' consume timed -o "s@${stamps[1]:-0}"
 answers consume.between-timestamps second consume timed -o "s@${stamps[1]:-0}" -o "e@${stamps[2]:-0}"
 answers offsets.query-timestamp 'timed [0] offset 1' kc -Q -t "timed:0:${stamps[1]:-0}"
 answers offsets.query-between 'timed [0] offset 1' kc -Q -t "timed:0:$((${stamps[0]:-0} + 1))"
@@ -57,7 +57,7 @@ answers offsets.query-earliest 'timed [0] offset 0' kc -Q -t timed:0:-2
 answers offsets.query-future 'timed [0] offset -1' kc -Q -t timed:0:9999999999999
 
 echo value | produce headers -k key -H a=1 -H b=2 -H a=3 || true
-answers records.headers 'key a=1,b=2,a=3 value' consume headers -o beginning -f '%k %h %s\n'
+answers headers.duplicate-keys 'key a=1,b=2,a=3 value' consume headers -o beginning -f '%k %h %s\n'
 printf 'k1:v1\nk2:\n:v3\n' | produce tombstones -K: -Z || true
 answers records.tombstones $'2 k1 2 v1\n2 k2 -1 \n-1  2 v3' consume tombstones -o beginning -f '%K %k %S %s\n'
 
@@ -67,3 +67,61 @@ answers large-message.accepted 1000000 consume large -o beginning -f '%S\n'
 head -c 2000000 /dev/zero | tr '\0' x >"$WORK/too-large"
 produce large -X message.max.bytes=4000000 "$WORK/too-large" || true
 answers large-message.refused 'Delivery failed for message: Broker: Message size too large' what 'Delivery failed.*' tail -n 1 "$WORK/kcat.log"
+
+# Groups. kcat -G commits what it has printed when it ends.
+member=(timeout 60 kcat -b "$BOOTSTRAP" -X broker.address.family=v4 -X auto.offset.reset=earliest
+    -X heartbeat.interval.ms=200 -X fetch.wait.max.ms=50 -G)
+# eventually COMMAND...: waits until the command succeeds.
+eventually() {
+    local turn
+    for turn in $(seq 300); do
+        if "$@"; then return; fi
+        sleep 0.1
+    done
+    echo "not after $turn turns: $*"
+    return 1
+}
+# settled FILE PARTITION...: whether the last rebalance that kcat wrote of gave it exactly these partitions of the topic shared.
+settled() {
+    local file=$1 wanted
+    shift
+    wanted=$(printf ', shared [%s]' "$@")
+    [ "$(grep 'assigned' "$file" | tail -n 1 | sed 's/.*assigned: //')" = "${wanted#, }" ]
+}
+
+produce committed -l "$WORK/lines" || true
+answers commit.first-member "$(head -n 100 "$WORK/lines")" "${member[@]}" committers -c 100 -q committed
+answers commit.resume "$(sed -n '101,200p' "$WORK/lines")" "${member[@]}" committers -c 100 -q committed
+
+produce shared -l "$WORK/lines" || true
+"${member[@]}" sharing shared >/dev/null 2>"$WORK/first" &
+first=$!
+check rebalance.lone-member eventually settled "$WORK/first" 0 1
+"${member[@]}" sharing shared >/dev/null 2>"$WORK/second" &
+second=$!
+both_settled() { { settled "$WORK/first" 0 && settled "$WORK/second" 1; } || { settled "$WORK/first" 1 && settled "$WORK/second" 0; }; }
+check rebalance.member-joins eventually both_settled
+kill "$second"
+wait "$second" || true
+check rebalance.member-leaves eventually settled "$WORK/first" 0 1
+kill "$first"
+wait "$first" || true
+
+# A producer and a consumer that live through a crash of the broker.
+if [ -z "$BROKER_HOME" ]; then
+    skip reconnect.after-kill "only a broker of the harness can be killed"
+else
+    echo 0 | produce survived || true
+    timeout 90 kcat -b "$BOOTSTRAP" -X broker.address.family=v4 -X reconnect.backoff.max.ms=500 -C -t survived -p 0 -o beginning -c 100 -q >"$WORK/survived" &
+    consumer=$!
+    {
+        seq 1 50
+        sleep 1
+        python3 "$COMPAT/lib/broker.py" kill "$BROKER_HOME" >&2
+        python3 "$COMPAT/lib/broker.py" start "$BROKER_HOME" >&2
+        seq 51 99
+    } | timeout 90 kcat -b "$BOOTSTRAP" -X broker.address.family=v4 -X reconnect.backoff.max.ms=500 -P -t survived -p 0 || true
+    wait "$consumer" || true
+    seq 0 99 >"$WORK/survived.expected"
+    same reconnect.after-kill "$WORK/survived.expected" "$WORK/survived"
+fi
