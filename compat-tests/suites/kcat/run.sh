@@ -112,7 +112,7 @@ if [ -z "$BROKER_HOME" ]; then
     skip reconnect.after-kill "only a broker of the harness can be killed"
 else
     echo 0 | produce survived || true
-    timeout 90 kcat -b "$BOOTSTRAP" -X broker.address.family=v4 -X reconnect.backoff.max.ms=500 -C -t survived -p 0 -o beginning -c 100 -q >"$WORK/survived" &
+    timeout 90 kcat -E -b "$BOOTSTRAP" -X broker.address.family=v4 -X reconnect.backoff.max.ms=500 -C -t survived -p 0 -o beginning -c 100 -q >"$WORK/survived" &
     consumer=$!
     {
         seq 1 50
@@ -120,7 +120,7 @@ else
         python3 "$COMPAT/lib/broker.py" kill "$BROKER_HOME" >&2
         python3 "$COMPAT/lib/broker.py" start "$BROKER_HOME" >&2
         seq 51 99
-    } | timeout 90 kcat -b "$BOOTSTRAP" -X broker.address.family=v4 -X reconnect.backoff.max.ms=500 -P -t survived -p 0 || true
+    } | timeout 90 kcat -E -b "$BOOTSTRAP" -X broker.address.family=v4 -X reconnect.backoff.max.ms=500 -P -t survived -p 0 || true
     wait "$consumer" || true
     seq 0 99 >"$WORK/survived.expected"
     same reconnect.after-kill "$WORK/survived.expected" "$WORK/survived"
