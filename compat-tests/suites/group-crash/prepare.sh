@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# Makes the virtual environment.
+set -euo pipefail
+. "$COMPAT/lib/venv.sh"
