@@ -17,6 +17,10 @@ BATCH_REQUESTS = 15_500  # about 1 GB
 SMALL_VALUE_BYTES = 100
 SMALL_CONNECTIONS = 8
 SMALL_REQUESTS = 50_000
+COMMIT_CONNECTIONS = 8
+COMMIT_REQUESTS = 40_000
+CHURN_MEMBERS = 500
+CHURN_SECONDS = 20
 # max.in.flight.requests.per.connection of the stock clients.
 IN_FLIGHT = 5
 
@@ -85,7 +89,38 @@ def small(bench):
     return samples
 
 
-WORKLOADS = {"start": start, "produce": produce, "idempotent": idempotent, "small": small}
+def commit(bench):
+    """One offset in each OffsetCommit, a group and a partition per connection; the last commit is fetched."""
+    broker = bench.broker()
+    samples = {}
+    for number, label in PASSES.items():
+        topic = f"pass-{number}"
+        bench.load(broker, "create", topic=topic, partitions=COMMIT_CONNECTIONS)
+        cpu, done = bench.load(
+            broker, "commit", topic=topic, connections=COMMIT_CONNECTIONS, in_flight=IN_FLIGHT,
+            requests=bench.scaled(COMMIT_REQUESTS, multiple_of=COMMIT_CONNECTIONS),
+        )
+        if label:
+            samples[f"offset commit, {label}: CPU us/commit"] = cpu / done["requests"] * 1e6
+            samples[f"offset commit, {label}: commits/s"] = done["requests"] / done["seconds"]
+    samples["memory after the commits, MiB"] = broker.memory_mib()
+    return samples
+
+
+def churn(bench):
+    """One group whose members join all at once, then leave and crash at random, and then settle."""
+    broker = bench.broker()
+    members = bench.scaled(CHURN_MEMBERS)
+    cpu, done = bench.load(broker, "churn", members=members, seconds=CHURN_SECONDS)
+    return {
+        f"{members} members join: s": done["join_seconds"],
+        f"{members} members, {CHURN_SECONDS} s of churn: settled after s": done["settle_seconds"],
+        f"{members} members, {CHURN_SECONDS} s of churn: CPU s": cpu,
+        f"{members} members, {CHURN_SECONDS} s of churn: rebalances": done["generations"],
+    }
+
+
+WORKLOADS = {"start": start, "produce": produce, "idempotent": idempotent, "small": small, "commit": commit, "churn": churn}
 
 
 def _produce_batches(bench, broker, topic, name, label, samples, idempotent):

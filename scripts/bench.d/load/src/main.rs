@@ -8,25 +8,34 @@
 //!     klamm-load produce --address HOST:PORT --topic NAME --connections N --in-flight N --requests N
 //!                        --records N --value-bytes N --idempotent true|false
 //!     klamm-load consume --address HOST:PORT --topic NAME --partitions N --check-crc true|false
+//!     klamm-load commit  --address HOST:PORT --topic NAME --connections N --in-flight N --requests N
+//!     klamm-load churn   --address HOST:PORT --members N --seconds F
 //!
 //! `produce` gives connection i the partition i, so a topic needs as many partitions as there are connections.
 //! `consume` reads every partition from offset 0 to its end and fails unless the offsets have no gap.
+//! `commit` gives connection i a group of its own, which commits for the partition i, and fetches the last commit.
+//! `churn` has the members of one group join, leave and crash, and waits until the group has settled.
 
 #![deny(unsafe_code)]
 
 mod admin;
 mod batch;
+mod churn;
+mod commit;
 mod consume;
+mod group;
 mod options;
 mod produce;
 mod wire;
+
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use options::Options;
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let command = arguments.next().context("no command; known: create, produce, consume")?;
+    let command = arguments.next().context("no command; known: create, produce, consume, commit, churn")?;
     let options = Options::parse(arguments)?;
     match command.as_str() {
         "create" => {
@@ -56,6 +65,26 @@ fn main() -> anyhow::Result<()> {
             println!("{done}");
             Ok(())
         }
-        other => bail!("unknown command {other}; known: create, produce, consume"),
+        "commit" => {
+            let load = commit::Load {
+                address: options.text("address")?,
+                topic: options.text("topic")?,
+                connection_count: options.value("connections")?,
+                in_flight_limit: options.value("in-flight")?,
+                request_count: options.value("requests")?,
+            };
+            println!("{}", commit::run(load)?);
+            Ok(())
+        }
+        "churn" => {
+            let done = churn::run(&churn::Load {
+                address: options.text("address")?,
+                member_count: options.value("members")?,
+                churn: Duration::from_secs_f64(options.value("seconds")?),
+            })?;
+            println!("{done}");
+            Ok(())
+        }
+        other => bail!("unknown command {other}; known: create, produce, consume, commit, churn"),
     }
 }

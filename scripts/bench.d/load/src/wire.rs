@@ -95,6 +95,12 @@ impl Request {
         self.i16(size_bytes).raw(value.as_bytes())
     }
 
+    /// Bytes of the old form.
+    pub fn bytes(&mut self, value: &[u8]) -> &mut Request {
+        let size_bytes = i32::try_from(value.len()).expect("fields of this program are far below 2 GiB");
+        self.i32(size_bytes).raw(value)
+    }
+
     pub fn compact_string(&mut self, value: &str) -> &mut Request {
         self.compact_count(value.len()).raw(value.as_bytes())
     }
@@ -142,6 +148,11 @@ pub fn set_correlation_id(request: &mut [u8], correlation_id: i32) {
     request[CORRELATION_ID_AT..CORRELATION_ID_AT + 4].copy_from_slice(&correlation_id.to_be_bytes());
 }
 
+/// Overwrites a field of a finished request, at the position it had under construction.
+pub fn patch_i64(request: &mut [u8], position: usize, value: i64) {
+    request[position..position + 8].copy_from_slice(&value.to_be_bytes());
+}
+
 /// Reads the fields of an answer in order.
 pub struct Reader<'a> {
     rest: &'a [u8],
@@ -173,6 +184,12 @@ impl<'a> Reader<'a> {
     /// A string of the old form; null reads as empty.
     pub fn string(&mut self) -> anyhow::Result<&'a [u8]> {
         let size_bytes = self.i16()?;
+        self.take(usize::try_from(size_bytes).unwrap_or(0))
+    }
+
+    /// Bytes of the old form; null reads as empty.
+    pub fn bytes(&mut self) -> anyhow::Result<&'a [u8]> {
+        let size_bytes = self.i32()?;
         self.take(usize::try_from(size_bytes).unwrap_or(0))
     }
 
