@@ -14,10 +14,13 @@ TIERS = ["smoke", "core", "full"]
 # How each tool a suite may need is got; a missing one is a failure that says this.
 INSTALL = {
     "cargo": "https://rustup.rs",
+    "curl-config": "apt-get install libcurl4-openssl-dev",
+    "g++": "apt-get install g++",
     "go": "https://go.dev/dl (1.21 or newer fetches the toolchain a module asks for)",
     "java": "apt-get install openjdk-17-jdk-headless",
     "javac": "apt-get install openjdk-17-jdk-headless",
     "kcat": "apt-get install kcat",
+    "make": "apt-get install make",
     "mount": "apt-get install mount",
     "mvn": "apt-get install maven",
     "node": "apt-get install nodejs",
@@ -25,6 +28,10 @@ INSTALL = {
     "prlimit": "apt-get install util-linux",
     "python3": "apt-get install python3 python3-venv",
     "unshare": "apt-get install util-linux",
+    "/usr/include/openssl/ssl.h": "apt-get install libssl-dev",
+    "/usr/include/rapidjson/document.h": "apt-get install rapidjson-dev",
+    "/usr/include/sasl/sasl.h": "apt-get install libsasl2-dev",
+    "/usr/include/zlib.h": "apt-get install zlib1g-dev",
     "/usr/share/dict/american-english": "apt-get install wamerican",
     "/usr/share/common-licenses/GPL-3": "apt-get install base-files",
 }
