@@ -56,9 +56,9 @@ class Broker:
         self.launch = json.loads((self.home / "broker.json").read_text())
 
     @classmethod
-    def klamm(cls, home, binary, overrides):
-        """Prepare a Klamm broker with an empty data directory."""
-        port, controller_port = free_port(), free_port()
+    def klamm(cls, home, binary, overrides, port=None):
+        """Prepare a Klamm broker with an empty data directory, on `port` or a free one."""
+        port, controller_port = port or free_port(), free_port()
         data = pathlib.Path(home) / "data"
         settings = {
             "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
@@ -73,20 +73,21 @@ class Broker:
         return cls._create(home, "klamm", port, command, [0])
 
     @classmethod
-    def official(cls, home, cache, overrides, jvm=None):
+    def official(cls, home, cache, overrides, jvm=None, port=None):
         """Prepare an Apache Kafka broker with a freshly formatted data directory; `jvm` replaces the quick-start options."""
         home = pathlib.Path(home)
-        port, controller_port = free_port(), free_port()
+        port, controller_port = port or free_port(), free_port()
         home.mkdir(parents=True, exist_ok=True)
         properties = home / "server.properties"
         text = (PEER / "server.properties").read_text()
         text = text.replace("@PORT@", str(port)).replace("@CONTROLLER_PORT@", str(controller_port))
-        text = text.replace("@DATA@", str(home / "data"))
+        node_id = overrides.get("node.id", "1")
+        text = text.replace("@DATA@", str(home / "data")).replace("@NODE_ID@", node_id)
         text += "".join(f"{key}={value}\n" for key, value in overrides.items())
         properties.write_text(text)
         command = _java(cache, jvm or JVM) + ["kafka.Kafka", str(properties)]
         broker = cls._create(home, "official", port, command, [0, JVM_SIGTERM])
-        _format(cache, properties, home / "data")
+        _format(cache, properties, home / "data", node_id)
         return broker
 
     @classmethod
@@ -190,9 +191,9 @@ def _java(cache, jvm=JVM):
     return ["java", *jvm, logging, "-cp", classpath]
 
 
-def _format(cache, properties, data):
+def _format(cache, properties, data, node_id):
     """Fill `data` with a formatted directory; formatting is slow, so the result is kept and copied."""
-    template = pathlib.Path(cache) / "peer" / f"formatted-{versions.load()['kafka.broker']}"
+    template = pathlib.Path(cache) / "peer" / f"formatted-{versions.load()['kafka.broker']}-{node_id}"
     if not template.exists():
         format_command = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties)]
         subprocess.run(_java(cache) + format_command, check=True, capture_output=True)

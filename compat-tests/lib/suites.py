@@ -48,6 +48,8 @@ class Suite:
     timeout_seconds: int
     needs: list
     overrides: dict
+    # The port a suite's tests insist on; None for any free one.
+    port: int | None
 
     def missing(self):
         """One line for each tool of `needs` that this machine lacks."""
@@ -99,4 +101,5 @@ def _read(path):
         timeout_seconds=int(profile["timeout"]),
         needs=profile["needs"].split(),
         overrides={key[4:]: value for key, value in profile.items() if key.startswith("set.")},
+        port=int(profile["port"]) if "port" in profile else None,
     )

@@ -1,0 +1,5 @@
+# Sourced by prepare.sh and run.sh.
+SUITE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+CRATE=rskafka
+. "$COMPAT/lib/crate.sh"
+SOURCE="$CACHE/rskafka-$version"
