@@ -4,5 +4,4 @@
 . "$(dirname "${BASH_SOURCE[0]}")/crate.sh"
 SECONDS_PER_PROGRAM=300
 export KAFKA_HOST="$BOOTSTRAP" KAFKA_VERSION=4.1.0
-[ "$SIDE" != nobody ] || SECONDS_PER_PROGRAM=60
 run_tests

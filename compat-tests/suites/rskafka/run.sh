@@ -4,5 +4,4 @@
 . "$(dirname "${BASH_SOURCE[0]}")/crate.sh"
 SECONDS_PER_PROGRAM=300
 export TEST_INTEGRATION=1 TEST_BROKER_IMPL=kafka KAFKA_CONNECT="$BOOTSTRAP"
-[ "$SIDE" != nobody ] || SECONDS_PER_PROGRAM=60
 run_tests
