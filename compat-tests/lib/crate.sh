@@ -30,7 +30,7 @@ for line in sys.stdin:
     mv "$SOURCE.tests.part" "$SOURCE.tests"
 }
 
-# Runs each program and says what its tests did: a test is listed as program.path/of/test.
+# Runs each program and says what its tests did: a test is listed as tests.program/path/of/test.
 run_tests() {
     local name path
     # With no broker a test may wait for ever, and none must keep another from running.
@@ -41,9 +41,9 @@ run_tests() {
         cat "$WORK/$name"
         sed -n 's/^test \([^ ]*\)\( - should panic\)\? \.\.\. \(ok\|FAILED\|ignored\).*$/\3 \1/p' "$WORK/$name" | while read -r verdict test; do
             case $verdict in
-                ok) pass "$name.${test//:://}" ;;
-                ignored) skip "$name.${test//:://}" "ignored by its authors" ;;
-                *) fail "$name.${test//:://}" "$(grep -A 12 -F -e "---- $test stdout" "$WORK/$name" | tail -n +2 | tr -s ' \n' ' ' | cut -c1-400)" ;;
+                ok) pass "tests.$name/${test//:://}" ;;
+                ignored) skip "tests.$name/${test//:://}" "ignored by its authors" ;;
+                *) fail "tests.$name/${test//:://}" "$(grep -A 12 -F -e "---- $test stdout" "$WORK/$name" | tail -n +2 | tr -s ' \n' ' ' | cut -c1-400)" ;;
             esac
         done
     done <"$SOURCE.tests"
