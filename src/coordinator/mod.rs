@@ -13,11 +13,12 @@ pub mod shard;
 use crate::protocol::ids::PartitionIndex;
 
 /// The partition of a coordinator's topic that `key` (a group id, a transactional id) belongs to, of
-/// `partition_count`: Java's `String.hashCode` without its sign (`Utils.abs`), as every broker must agree.
+/// `partition_count`: the magnitude of Java's `String.hashCode`, 0 for the least of all (`Utils.abs`), as every broker
+/// must agree.
 pub fn partition_for(key: &str, partition_count: usize) -> PartitionIndex {
     let hash =
         key.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    PartitionIndex((hash & i32::MAX) % partition_count as i32)
+    PartitionIndex(hash.checked_abs().unwrap_or(0) % partition_count as i32)
 }
 
 #[cfg(test)]
@@ -26,8 +27,12 @@ mod tests {
 
     #[test]
     fn a_group_is_where_kafka_looks_for_it() {
-        // Measured: `Utils.abs("group".hashCode()) % 50` and others.
-        assert_eq!(partition_for("", 50), PartitionIndex(0));
-        assert_eq!(partition_for("group", 50), PartitionIndex(98_629_247 % 50));
+        // Where Apache Kafka has put them, all but the first with a negative hash.
+        assert_eq!(partition_for("group", 50), PartitionIndex(47));
+        assert_eq!(partition_for("group-orders", 50), PartitionIndex(37));
+        assert_eq!(partition_for("group-console", 50), PartitionIndex(47));
+        assert_eq!(partition_for("group-simple", 50), PartitionIndex(32));
+        // The least hash of all has no magnitude.
+        assert_eq!(partition_for("polygenelubricants", 50), PartitionIndex(0));
     }
 }
