@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use parking_lot::Mutex;
 
@@ -54,7 +55,7 @@ impl Machine {
             files: FileCache::below_half_of_the_descriptor_limit(),
             clock: clock.clone(),
             configs: configs.clone(),
-            producer_expiration_ms: i64::MAX,
+            producer_expiration_ms: Arc::new(AtomicI64::new(i64::MAX)),
             signal: Arc::new(Signal::default()),
             cleaner_signal: Arc::new(crate::replication::chores::Signal::default()),
         }));

@@ -140,6 +140,8 @@ fn every_dynamic_key_that_is_applied_takes_effect_while_the_broker_runs() {
         "listeners",
         // Asked of the configuration in force by each run of the cleaner.
         "log.cleaner.backoff.ms",
+        "log.cleaner.dedupe.buffer.size",
+        "log.cleaner.io.buffer.load.factor",
         "log.cleaner.io.max.bytes.per.second",
         // `broker::DynamicSettings`
         "max.connections",
