@@ -43,6 +43,7 @@ use crate::protocol::ids::Offset;
 use crate::raft::{self, Quorum};
 use crate::replication::chores::{Chores, Intervals, Signal};
 use crate::replication::cleaner::{Cleaner, CleanerSettings, ReadSettings};
+use crate::replication::moves::Mover;
 use crate::replication::registry::{Registry, RegistryOptions, TopicConfigs};
 use crate::telemetry::loggers::Loggers;
 use crate::telemetry::metrics::Metrics;
@@ -55,6 +56,8 @@ const KEPT_ENTRY_COUNT: u64 = 10_000;
 /// Records of the metadata log after which a snapshot is taken. Kafka counts bytes
 /// (`metadata.log.max.record.bytes.between.snapshots`); one of our records is at least this long.
 const LEAST_RECORD_SIZE: u64 = 64;
+/// Bytes a second that moves between log directories copy.
+const COPY_RATE_KEY: &str = "replica.alter.log.dirs.io.max.bytes.per.second";
 /// Bytes of requests and responses that may wait at once, when `queued.max.request.bytes` says nothing.
 const DEFAULT_BUDGET_SIZE: usize = 512 << 20;
 
@@ -64,6 +67,7 @@ pub struct Broker {
     chores: Chores,
     /// `None` when `log.cleaner.enable` is false.
     cleaner: Option<Cleaner>,
+    mover: Mover,
     services: Arc<Services>,
     coordinators: Arc<Coordinators>,
     control: ControlRuntime,
@@ -166,7 +170,12 @@ impl Broker {
             }
             false => None,
         };
-        let chores = Chores::start(replicas, signal, clock, intervals(&config))?;
+        let chores = Chores::start(replicas.clone(), signal, clock, intervals(&config))?;
+        let (waits_on, proposed_to) = (control.handle(), services.quorum.clone());
+        let propose = Box::new(move |command| waits_on.block_on(proposed_to.propose(command)));
+        let configs = services.configs.clone();
+        let rate = move || configs.in_force().layers().integer(COPY_RATE_KEY) as f64;
+        let mover = Mover::start(replicas, propose, Box::new(rate))?;
         // Harnesses wait for these two lines, which are Kafka's.
         tracing::info!("Transitioning from RECOVERY to RUNNING");
         metrics::add_sources(&metrics, &services, lifecycle.clone());
@@ -177,7 +186,17 @@ impl Broker {
             tracing::info!(%listener, %address, "listening");
         }
         tracing::info!("Kafka Server started");
-        Ok(Broker { server, chores, cleaner, services, coordinators, control, lifecycle, http_address })
+        Ok(Broker {
+            server,
+            chores,
+            cleaner,
+            mover,
+            services,
+            coordinators,
+            control,
+            lifecycle,
+            http_address,
+        })
     }
 
     /// Where clients can connect.
@@ -192,10 +211,20 @@ impl Broker {
 
     /// Ends connections, closes every log and leaves the mark that makes the next start trust what it finds.
     pub fn stop(self) -> anyhow::Result<()> {
-        let Broker { server, chores, cleaner, services, coordinators, control, lifecycle, http_address: _ } =
-            self;
+        let Broker {
+            server,
+            chores,
+            cleaner,
+            mover,
+            services,
+            coordinators,
+            control,
+            lifecycle,
+            http_address: _,
+        } = self;
         lifecycle.enter(Phase::ShuttingDown);
         server.stop(STOP_GRACE);
+        mover.stop();
         chores.stop();
         if let Some(cleaner) = cleaner {
             cleaner.stop();

@@ -63,7 +63,8 @@
 //!   `handlers/offset_for_leader_epoch.rs`
 //! - KIP-107 deletion of records: `handlers/delete_records.rs`, `replication/replica.rs`, `replication/checkpoints.rs`
 //! - KIP-110 zstd: `protocol/validate.rs`
-//! - KIP-113 DescribeLogDirs: `handlers/describe_log_dirs.rs`
+//! - KIP-113 moves between log directories: `handlers/alter_replica_log_dirs.rs`, `handlers/describe_log_dirs.rs`,
+//!   `replication/moves.rs`, `log/copy.rs`
 //! - KIP-124 quotas on time: `handlers/quotas.rs`
 //! - KIP-133 DescribeConfigs and AlterConfigs: `handlers/describe_configs.rs`, `handlers/alter_configs.rs`
 //! - KIP-134 delay of a group's first rebalance: `coordinator/group/classic/rebalance.rs`
@@ -137,7 +138,8 @@
 //! - KIP-848 topic ids in OffsetCommit and OffsetFetch: `protocol/offsets.rs`, `handlers/offset_commit.rs`,
 //!   `handlers/offset_fetch.rs`, `coordinator/group/offsets.rs`; types in ListGroups: `handlers/list_groups.rs`
 //! - KIP-853 directories and nodes in DescribeQuorum and Fetch: `handlers/describe_quorum.rs`, `protocol/fetch.rs`
-//! - KIP-858 ids of log directories: `log/dirs.rs`, `log/meta_properties.rs`, `controller/brokers.rs`
+//! - KIP-858 ids of log directories: `log/dirs.rs`, `log/meta_properties.rs`, `controller/brokers.rs`,
+//!   `controller/directories.rs`, `replication/moves.rs`
 //! - KIP-860 reassignments that keep the replication factor: `handlers/alter_partition_reassignments.rs`,
 //!   `controller/reassignments.rs`
 //! - KIP-890 bumped epochs behind a transaction's end: `log/producer_state.rs`

@@ -31,7 +31,7 @@ impl ControlRuntime {
         Ok(ControlRuntime { handle, stop, thread })
     }
 
-    /// For those who start work there by themselves.
+    /// For those who start work there by themselves, or wait for some on a thread of their own.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }

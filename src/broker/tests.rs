@@ -8,6 +8,7 @@ mod durability;
 mod fetching;
 mod groups;
 mod metrics;
+mod moves;
 mod offsets;
 mod producing;
 mod quotas;

@@ -81,7 +81,7 @@ impl<'a> Layers<'a> {
 
     /// What counts for a broker key of whole numbers, whose values were checked when they were set.
     pub fn integer(&self, name: &str) -> i64 {
-        let key = broker::find(name).expect("the code asks for keys that stand in a table");
+        let key = broker::find_dynamic(name).expect("the code asks for keys that stand in a table");
         let set = self.value(name).and_then(|text| key.parse(text).ok());
         match set.unwrap_or_else(|| key.default_value()) {
             Value::Integer(number) => number,

@@ -61,6 +61,13 @@ pub enum Command {
         topics: Vec<(String, Vec<PartitionReassignment>)>,
         allow_replication_factor_change: bool,
     },
+    /// A broker has moved its copy of a partition (KIP-858).
+    AssignDirectory {
+        topic_id: TopicId,
+        partition: PartitionIndex,
+        broker_id: BrokerId,
+        directory: Uuid,
+    },
     UnregisterBroker {
         broker_id: BrokerId,
     },
@@ -211,6 +218,7 @@ pub enum Answer {
     UpdateFeatures,
     ElectLeaders(ElectionResults),
     AlterPartitionReassignments(ReassignmentResults),
+    AssignDirectory,
     UnregisterBroker,
 }
 

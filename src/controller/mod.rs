@@ -11,6 +11,7 @@ mod brokers;
 mod codec;
 mod command;
 mod configs;
+mod directories;
 mod elections;
 mod features;
 mod image;
@@ -82,6 +83,9 @@ pub fn decide(image: &ClusterImage, command: &Command, inputs: &mut Inputs<'_>) 
         }
         Command::AlterPartitionReassignments { topics, allow_replication_factor_change } => {
             Ok(reassignments::alter(image, topics, *allow_replication_factor_change, inputs))
+        }
+        Command::AssignDirectory { topic_id, partition, broker_id, directory } => {
+            directories::assign(image, (*topic_id, *partition), *broker_id, *directory)
         }
         Command::UnregisterBroker { broker_id } => brokers::unregister(image, *broker_id, inputs),
     }

@@ -116,6 +116,17 @@ fn describe(directory: DirectoryContents, asked: Option<&HashSet<(&str, i32)>>) 
             );
         }
     }
+    for future in &directory.futures {
+        let name = &future.name;
+        if asked.is_none_or(|asked| asked.contains(&(&*name.topic, name.partition.0))) {
+            let partition = DescribeLogDirsPartition::default()
+                .with_partition_index(name.partition.0)
+                .with_partition_size(future.size_bytes as i64)
+                .with_offset_lag(future.lag)
+                .with_is_future_key(true);
+            topics.entry(&*name.topic).or_default().push(partition);
+        }
+    }
     let topics = topics.into_iter().map(|(topic, partitions)| {
         DescribeLogDirsTopic::default().with_name(TopicName(wire::text(topic))).with_partitions(partitions)
     });

@@ -119,6 +119,7 @@ api_table! {
         31 delete_acls DeleteAclsRequest "DeleteAcls" 1..=3;
         32 describe_configs DescribeConfigsRequest "DescribeConfigs" 1..=4;
         33 alter_configs AlterConfigsRequest "AlterConfigs" 0..=2;
+        34 alter_replica_log_dirs AlterReplicaLogDirsRequest "AlterReplicaLogDirs" 1..=2;
         35 describe_log_dirs DescribeLogDirsRequest "DescribeLogDirs" 1..=5;
         37 create_partitions CreatePartitionsRequest "CreatePartitions" 0..=3;
         42 delete_groups DeleteGroupsRequest "DeleteGroups" 0..=3;

@@ -20,6 +20,7 @@ const LOCK_FILE: &str = ".lock";
 const META_PROPERTIES: &str = "meta.properties";
 const CLEAN_SHUTDOWN_MARKER: &str = ".kafka_cleanshutdown";
 const DELETED_DIRECTORY_SUFFIX: &str = "-delete";
+const FUTURE_DIRECTORY_SUFFIX: &str = "-future";
 
 /// The text files that hold an offset for each partition of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,14 +192,30 @@ impl LogDirectory {
         for name in self.directory_names()? {
             let Some((topic, partition)) = parse_partition_name(&name) else { continue };
             let path = self.path.join(&name);
-            let metadata_path = path.join(checkpoint::PARTITION_METADATA);
-            let bytes =
-                fs::read_file(&metadata_path).with_context(|| format!("read {}", metadata_path.display()))?;
-            let topic_id = bytes
-                .and_then(|bytes| checkpoint::decode_partition_metadata(std::str::from_utf8(&bytes).ok()?));
+            let topic_id = topic_id_of(&path)?;
             partitions.push(PartitionDirectory { topic: topic.to_owned(), partition, topic_id, path });
         }
         Ok(partitions)
+    }
+
+    /// Where a partition is copied to that moves here (`UnifiedLog.logFutureDirName`).
+    pub fn future_path(&self, topic: &str, partition: PartitionIndex, suffix: &str) -> PathBuf {
+        self.path.join(format!("{topic}-{partition}.{suffix}{FUTURE_DIRECTORY_SUFFIX}"))
+    }
+
+    /// Every copy of a partition that moves here, or would have.
+    pub fn futures(&self) -> anyhow::Result<Vec<PartitionDirectory>> {
+        let mut futures = Vec::new();
+        for name in self.directory_names()? {
+            let named = name.strip_suffix(FUTURE_DIRECTORY_SUFFIX).and_then(|name| name.rsplit_once('.'));
+            let Some((topic, partition)) = named.and_then(|(name, _)| parse_partition_name(name)) else {
+                continue;
+            };
+            let path = self.path.join(&name);
+            let topic_id = topic_id_of(&path)?;
+            futures.push(PartitionDirectory { topic: topic.to_owned(), partition, topic_id, path });
+        }
+        Ok(futures)
     }
 
     /// Directories of deleted partitions whose delay the last process did not live to see.
@@ -214,6 +231,13 @@ impl LogDirectory {
         let entries = fs::list(&self.path).with_context(|| format!("list {}", self.path.display()))?;
         Ok(entries.into_iter().filter(|entry| entry.is_directory).map(|entry| entry.name).collect())
     }
+}
+
+/// Whose partition lies in a directory, by its `partition.metadata`; `None` when that is missing or damaged.
+pub fn topic_id_of(path: &Path) -> anyhow::Result<Option<TopicId>> {
+    let path = path.join(checkpoint::PARTITION_METADATA);
+    let bytes = fs::read_file(&path).with_context(|| format!("read {}", path.display()))?;
+    Ok(bytes.and_then(|bytes| checkpoint::decode_partition_metadata(std::str::from_utf8(&bytes).ok()?)))
 }
 
 /// Topic and partition of a directory name; `None` for any other name.

@@ -8,6 +8,7 @@ pub mod append;
 pub mod by_time;
 pub mod checkpoint;
 pub mod compaction;
+pub mod copy;
 pub mod dirs;
 pub mod epochs;
 pub mod files;

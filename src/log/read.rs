@@ -268,7 +268,8 @@ impl LogView {
         self.is_deleted.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_deleted(&self) {
+    /// The files are on their way out: readers that find them gone are not met by a failure.
+    pub fn set_deleted(&self) {
         self.is_deleted.store(true, Ordering::Release);
     }
 

@@ -61,7 +61,8 @@ impl Registry {
         }
     }
 
-    fn write_log_starts(&self, directory_index: usize) -> anyhow::Result<()> {
+    /// Writes where the partitions of a directory begin; on disk when this returns.
+    pub(super) fn write_log_starts(&self, directory_index: usize) -> anyhow::Result<()> {
         // One at a time: an older collection must not replace a newer file.
         let _writing = self.writing_checkpoints.lock();
         let offsets = self.log_starts(directory_index);
@@ -84,6 +85,8 @@ impl Registry {
     /// Where the partitions of a directory begin, those that are offline or quarantined included: nobody else
     /// remembers it.
     pub(super) fn log_starts(&self, directory_index: usize) -> PartitionOffsets {
+        // A partition that moves here must begin where it begins, from the moment the metadata names this directory.
+        let moves_here = self.moves.moving_into(directory_index);
         let held = self.held.read();
         let offsets = held.values().filter_map(|held| {
             let (name, at, offset) = match held {
@@ -94,7 +97,8 @@ impl Registry {
                     (name, *directory_index, *log_start_offset)
                 }
             };
-            let counts = at == directory_index && offset > Offset::ZERO;
+            let is_here = at == directory_index || moves_here.contains(&(name.topic_id, name.partition));
+            let counts = is_here && offset > Offset::ZERO;
             counts.then(|| ((name.topic.to_string(), name.partition), offset))
         });
         offsets.collect()

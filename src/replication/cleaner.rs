@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::chores::Signal;
 use super::graveyard::Doomed;
@@ -44,11 +45,14 @@ pub struct Cleaning {
     /// Where the last round ended; -1 before the first.
     cleaned_to: AtomicI64,
     is_uncleanable: AtomicBool,
+    /// Held by a round, and by whoever exchanges the files that a round works on.
+    files: Mutex<()>,
 }
 
 impl Default for Cleaning {
     fn default() -> Cleaning {
-        Cleaning { cleaned_to: AtomicI64::new(-1), is_uncleanable: AtomicBool::new(false) }
+        let cleaned_to = AtomicI64::new(-1);
+        Cleaning { cleaned_to, is_uncleanable: AtomicBool::new(false), files: Mutex::new(()) }
     }
 }
 
@@ -61,6 +65,11 @@ impl Cleaning {
 
     pub(super) fn set_cleaned_to(&self, offset: Offset) {
         self.cleaned_to.store(offset.0, Ordering::Relaxed);
+    }
+
+    /// Waits until no round is under way; none begins as long as the guard lives.
+    pub(super) fn wait_for_end(&self) -> MutexGuard<'_, ()> {
+        self.files.lock()
     }
 
     /// A round has failed; there will be no other before the next start.
@@ -181,7 +190,10 @@ impl Work<'_> {
             if !is_candidate(&replica) || tried.contains(replica.name()) {
                 continue;
             }
-            let dirt = match replica.dirt(now) {
+            let Some(files) = replica.cleaning.files.try_lock() else { continue };
+            let looked = replica.dirt(now);
+            drop(files);
+            let dirt = match looked {
                 Ok(dirt) => dirt,
                 Err(SegmentError::Removed) => continue,
                 Err(error) => {
@@ -201,6 +213,8 @@ impl Work<'_> {
 
     /// Runs a round; whether it got further than the last one.
     fn clean(&self, replica: &Arc<Replica>, dirt: Dirt) -> bool {
+        // A partition that changes its directory is cleaned afterwards.
+        let Some(_files) = replica.cleaning.files.try_lock() else { return false };
         match self.run_round(replica, dirt) {
             Ok(end_offset) => {
                 replica.cleaning.set_cleaned_to(end_offset);
@@ -231,7 +245,8 @@ impl Work<'_> {
         let mut pace = |size_bytes: u64| {
             let wait_ms = throttle.wait_ms(size_bytes, settings.max_bytes_per_second, self.clock.uptime_ms());
             self.pause(wait_ms);
-            match self.signal.is_stopping() || replica.is_closed() {
+            let moves = self.registry.moves.is_settling(replica.name());
+            match moves || self.signal.is_stopping() || replica.is_closed() {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             }

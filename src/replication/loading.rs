@@ -56,6 +56,7 @@ impl Registry {
     /// Opens every partition found on disk, `thread_count` at a time. Returns when all can be served.
     pub fn load(&self, thread_count: usize) -> anyhow::Result<()> {
         let image = self.image();
+        self.settle_futures(&image)?;
         let mut states = Vec::with_capacity(self.options.directories.len());
         let mut found = Vec::new();
         for (index, directory) in self.options.directories.iter().enumerate() {
@@ -109,17 +110,48 @@ impl Registry {
         found: FoundOnDisk,
     ) -> anyhow::Result<()> {
         let Some((topic, partition)) = known_to(image, stored) else {
-            return self.set_aside(stored);
+            return self.set_aside(stored, "the metadata knows no such partition");
         };
+        let elsewhere = self.directory_of(partition).filter(|chosen| *chosen != directory_index);
+        if elsewhere.is_some_and(|chosen| self.has_files(chosen, stored)) {
+            return self.set_aside(stored, "the partition lies in another directory, as the metadata says");
+        }
         let held = self.open(topic, partition, stored.partition, directory_index, &found)?;
         self.held.write().insert((topic.id, stored.partition), held);
         Ok(())
     }
 
+    fn has_files(&self, directory_index: usize, stored: &PartitionDirectory) -> bool {
+        fs::exists(&self.options.directories[directory_index].partition_path(&stored.topic, stored.partition))
+    }
+
+    /// What a move left behind that the last process did not end: a copy in the directory that the metadata names
+    /// is complete and takes its place, any other copy goes.
+    fn settle_futures(&self, image: &ClusterImage) -> anyhow::Result<()> {
+        for (index, directory) in self.options.directories.iter().enumerate() {
+            for future in directory.futures().context("list the copies of partitions that move")? {
+                // A copy gets its `partition.metadata` when it is whole.
+                let known = future.topic_id.and_then(|_| known_to(image, &future));
+                let is_named =
+                    known.is_some_and(|(_, partition)| self.directory_of(partition) == Some(index));
+                if is_named && !self.has_files(index, &future) {
+                    let path = directory.partition_path(&future.topic, future.partition);
+                    fs::rename(&future.path, &path).context("complete a move")?;
+                    fs::sync_directory(directory.path()).context("complete a move")?;
+                    tracing::info!(partition = %path.display(), "completed the move of a partition");
+                } else {
+                    let removed = RemovedDirectory { path: future.path, remove_at: self.options.clock.now() };
+                    self.graveyard.add(Doomed::Directory(removed));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Absent metadata is no proof that nobody wants the data: it gets a name that no topic can have.
-    fn set_aside(&self, stored: &PartitionDirectory) -> anyhow::Result<()> {
+    fn set_aside(&self, stored: &PartitionDirectory, reason: &'static str) -> anyhow::Result<()> {
         let aside = format!("{}.{}-stray", stored.path.display(), self.new_suffix());
-        tracing::warn!(partition = %stored.path.display(), kept_as = aside, "the metadata knows no such partition");
+        tracing::warn!(partition = %stored.path.display(), kept_as = aside, reason, "a directory is set aside");
         fs::rename(&stored.path, aside.as_ref()).context("set a stray partition aside")
     }
 

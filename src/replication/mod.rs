@@ -14,6 +14,7 @@ pub mod cleaner;
 pub mod flusher;
 pub mod graveyard;
 pub mod loading;
+pub mod moves;
 pub mod partition;
 pub mod registry;
 pub mod replica;

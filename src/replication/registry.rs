@@ -5,7 +5,7 @@
 //! metadata alone. Kafka: `ReplicaManager`.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
@@ -18,6 +18,7 @@ use super::chores::Signal;
 use super::cleaner::CleanerTotals;
 use super::flusher::Flusher;
 use super::graveyard::{Doomed, Graveyard};
+use super::moves::{FutureReplica, Moves};
 use super::replica::{PartitionName, Replica};
 use super::traffic::TrafficBook;
 use crate::config::topic::TopicConfig;
@@ -59,7 +60,7 @@ pub(super) struct FoundOnDisk {
 
 impl FoundOnDisk {
     /// A partition without files has nothing to recover.
-    const NOTHING: FoundOnDisk = FoundOnDisk {
+    pub(super) const NOTHING: FoundOnDisk = FoundOnDisk {
         log_start_offset: Offset::ZERO,
         recovery_point: Offset::ZERO,
         clean_shutdown: true,
@@ -74,6 +75,8 @@ pub struct DirectoryContents {
     pub space: Option<Space>,
     /// Partitions with their size in bytes.
     pub partitions: Vec<(PartitionName, u64)>,
+    /// Copies of partitions that move here.
+    pub futures: Vec<FutureReplica>,
 }
 
 /// What a registry is made of.
@@ -106,6 +109,7 @@ pub struct Registry {
     pub(super) graveyard: Graveyard,
     traffic: TrafficBook,
     pub(super) cleaned: CleanerTotals,
+    pub(super) moves: Moves,
 }
 
 impl Registry {
@@ -121,6 +125,7 @@ impl Registry {
             graveyard: Graveyard::default(),
             traffic: TrafficBook::default(),
             cleaned: CleanerTotals::default(),
+            moves: Moves::default(),
         }
     }
 
@@ -139,18 +144,7 @@ impl Registry {
         found: &FoundOnDisk,
     ) -> anyhow::Result<Held> {
         let name = PartitionName { topic: topic.name.clone(), topic_id: topic.id, partition: index };
-        let directory = &self.options.directories[directory_index];
-        let options = OpenOptions {
-            directory: directory.partition_path(&name.topic, index),
-            topic_id: topic.id,
-            config: (self.options.configs)(topic),
-            log_start_offset: found.log_start_offset,
-            recovery_point: found.recovery_point,
-            clean_shutdown: found.clean_shutdown,
-            files: self.options.files.clone(),
-            producer_expiration_ms: self.options.producer_expiration_ms.clone(),
-        };
-        match Log::open(options, self.options.clock.now()) {
+        match self.open_log(&name, (self.options.configs)(topic), directory_index, found) {
             Ok(log) => {
                 let traffic = self.traffic.of(topic.id, index);
                 let replica = Replica::lead(
@@ -174,6 +168,28 @@ impl Registry {
             }
             Err(OpenError::Io(error)) => Err(error.context(format!("open the log of {name}"))),
         }
+    }
+
+    /// Opens the log of a partition in one of the directories.
+    pub(super) fn open_log(
+        &self,
+        name: &PartitionName,
+        config: Arc<TopicConfig>,
+        directory_index: usize,
+        found: &FoundOnDisk,
+    ) -> Result<Log, OpenError> {
+        let directory = &self.options.directories[directory_index];
+        let options = OpenOptions {
+            directory: directory.partition_path(&name.topic, name.partition),
+            topic_id: name.topic_id,
+            config,
+            log_start_offset: found.log_start_offset,
+            recovery_point: found.recovery_point,
+            clean_shutdown: found.clean_shutdown,
+            files: self.options.files.clone(),
+            producer_expiration_ms: self.options.producer_expiration_ms.clone(),
+        };
+        Log::open(options, self.options.clock.now())
     }
 
     /// The replica of a partition that this broker leads; made when it is used for the first time.
@@ -329,15 +345,19 @@ impl Registry {
         if !fs::exists(&path) {
             return Ok(None);
         }
+        self.doom(&path, (self.options.configs)(topic).file_delete_delay_ms).map(Some)
+    }
+
+    /// Takes its name from the directory of a partition, which then waits for its removal.
+    pub(super) fn doom(&self, path: &Path, delay_ms: i64) -> anyhow::Result<RemovedDirectory> {
         let suffix = format!(".{}-delete", self.new_suffix());
+        let name = path.file_name().context("a partition's directory has a name")?.to_string_lossy();
         // As for a healthy log: the name stays within 255 bytes. Topic names are ASCII.
-        let mut name = format!("{}-{index}", topic.name);
-        name.truncate(255 - suffix.len());
-        let doomed = directory.path().join(name + &suffix);
-        fs::rename(&path, &doomed).with_context(|| format!("rename {}", path.display()))?;
-        let delay_ms = (self.options.configs)(topic).file_delete_delay_ms;
+        let kept: String = name.chars().take(255 - suffix.len()).collect();
+        let doomed = path.with_file_name(kept + &suffix);
+        fs::rename(path, &doomed).with_context(|| format!("rename {}", path.display()))?;
         let remove_at = Timestamp(self.options.clock.now().0.saturating_add(delay_ms));
-        Ok(Some(RemovedDirectory { path: doomed, remove_at }))
+        Ok(RemovedDirectory { path: doomed, remove_at })
     }
 
     pub(super) fn new_suffix(&self) -> String {
@@ -375,6 +395,7 @@ impl Registry {
                 path: directory.path().to_owned(),
                 space: directory.space().ok(),
                 partitions: Vec::new(),
+                futures: Vec::new(),
             })
             .collect();
         let image = self.image();
@@ -389,6 +410,9 @@ impl Registry {
                 };
                 contents[directory_index].partitions.push((name, size_bytes));
             }
+        }
+        for (directory_index, future) in self.futures() {
+            contents[directory_index].futures.push(future);
         }
         contents
     }

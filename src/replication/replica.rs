@@ -5,7 +5,7 @@
 //! appends tells the subscribers after the mutex is released. Kafka: `Partition` and `UnifiedLog`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicUsize, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
@@ -102,9 +102,9 @@ struct Appender {
 pub struct Replica {
     name: PartitionName,
     /// Index of its directory in `log.dirs`.
-    directory_index: usize,
+    directory_index: AtomicUsize,
     appender: Mutex<Appender>,
-    view: Arc<LogView>,
+    view: ArcSwap<LogView>,
     high_watermark: AtomicI64,
     last_stable_offset: AtomicI64,
     leader_epoch: AtomicI32,
@@ -145,8 +145,8 @@ impl Replica {
         let leadership = Leadership::begin(epoch, me, isr, log_end, high_watermark);
         Ok(Replica {
             name,
-            directory_index,
-            view,
+            directory_index: AtomicUsize::new(directory_index),
+            view: ArcSwap::new(view),
             high_watermark: AtomicI64::new(leadership.high_watermark().0),
             last_stable_offset: AtomicI64::new(stable_below(&log, leadership.high_watermark()).0),
             leader_epoch: AtomicI32::new(epoch.0),
@@ -173,26 +173,31 @@ impl Replica {
 
     /// Index of its directory in `log.dirs`.
     pub fn directory_index(&self) -> usize {
-        self.directory_index
+        self.directory_index.load(Ordering::Acquire)
+    }
+
+    /// The side of the log that readers share; another one once its files have moved.
+    pub fn view(&self) -> Arc<LogView> {
+        self.view.load_full()
     }
 
     /// First offset that is served.
     pub fn log_start_offset(&self) -> Offset {
-        self.view.log_start_offset()
+        self.view.load().log_start_offset()
     }
 
     /// Exclusive; may lie beyond the high watermark.
     pub fn log_end_offset(&self) -> Offset {
-        self.view.log_end_offset()
+        self.view.load().log_end_offset()
     }
 
     /// Bytes of records on disk.
     pub fn size_bytes(&self) -> u64 {
-        self.view.size_bytes()
+        self.view.load().size_bytes()
     }
 
     pub fn segment_count(&self) -> usize {
-        self.view.segment_count()
+        self.view.load().segment_count()
     }
 
     /// Exclusive.
@@ -354,8 +359,8 @@ impl Replica {
     /// Everything from `from` to the log end, for whoever keeps state in this partition: whole batches, the first of
     /// which holds `from` or comes next. Reads from disk.
     pub fn read_to_end(&self, from: Offset, max_size_bytes: usize) -> Result<Vec<u8>, ReadError> {
-        let up_to = self.view.log_end_offset();
-        self.view.read_bytes(from, ReadLimits { max_size_bytes, up_to, at_least_one: true })
+        let up_to = self.view.load().log_end_offset();
+        self.view.load().read_bytes(from, ReadLimits { max_size_bytes, up_to, at_least_one: true })
     }
 
     /// Publishes what `change` does to the high watermark; whether it moved.
@@ -380,7 +385,7 @@ impl Replica {
     ) -> Result<Option<FileRegion>, ErrorCode> {
         let up_to = self.read_limit(isolation);
         let limits = ReadLimits { max_size_bytes, up_to, at_least_one };
-        self.view.read(from, limits).map_err(|error| self.read_failed(error))
+        self.view.load().read(from, limits).map_err(|error| self.read_failed(error))
     }
 
     /// The first record below `up_to` that is at least as young as `timestamp` (KIP-79). Reads from disk.
@@ -389,12 +394,15 @@ impl Replica {
         timestamp: Timestamp,
         up_to: Offset,
     ) -> Result<Option<FoundByTime>, ErrorCode> {
-        self.view.offset_for_time(timestamp, time_limits(up_to)).map_err(|error| self.read_failed(error))
+        self.view
+            .load()
+            .offset_for_time(timestamp, time_limits(up_to))
+            .map_err(|error| self.read_failed(error))
     }
 
     /// The first record below `up_to` with the largest timestamp (KIP-734). Reads from disk.
     pub fn max_timestamp(&self, up_to: Offset) -> Result<Option<FoundByTime>, ErrorCode> {
-        self.view.max_timestamp(time_limits(up_to)).map_err(|error| self.read_failed(error))
+        self.view.load().max_timestamp(time_limits(up_to)).map_err(|error| self.read_failed(error))
     }
 
     fn read_failed(&self, error: ReadError) -> ErrorCode {
@@ -417,7 +425,7 @@ impl Replica {
     pub fn epoch_end(&self, epoch: LeaderEpoch) -> Option<EpochAndOffset> {
         let appender = self.appender.lock();
         let epochs = appender.log.as_ref()?.epochs();
-        let (epoch, end_offset) = epochs.end_offset_for(epoch, self.view.log_end_offset())?;
+        let (epoch, end_offset) = epochs.end_offset_for(epoch, self.view.load().log_end_offset())?;
         Some(EpochAndOffset { epoch, end_offset })
     }
 
@@ -439,7 +447,7 @@ impl Replica {
         if before < Offset::ZERO || before > high_watermark {
             return Err(ErrorCode::OffsetOutOfRange.into());
         }
-        if before > self.view.log_start_offset() {
+        if before > self.view.load().log_start_offset() {
             log.set_log_start_offset(before).map_err(|error| {
                 tracing::error!(partition = %self.name, error = format!("{error:#}"), "move the log start");
                 ApiError::from(ErrorCode::KafkaStorageError)
@@ -447,7 +455,7 @@ impl Replica {
         }
         drop(appender);
         self.subscribers.lock().changed();
-        Ok(self.view.log_start_offset())
+        Ok(self.view.load().log_start_offset())
     }
 
     /// The topic's effective configuration.
@@ -470,7 +478,7 @@ impl Replica {
 
     /// What a round of the cleaner would find (`cleanup.policy=compact`). Reads from disk.
     pub(super) fn dirt(&self, now: Timestamp) -> Result<Dirt, SegmentError> {
-        self.view.dirt(&self.config(), self.cleaning.cleaned_to(), self.last_stable_offset(), now)
+        self.view.load().dirt(&self.config(), self.cleaning.cleaned_to(), self.last_stable_offset(), now)
     }
 
     /// Runs `work` on the log, given the high watermark, with the append side held: retention, flushes,
@@ -492,7 +500,7 @@ impl Replica {
         let Some(log) = &mut appender.log else { return };
         log.mark_flushed(ticket);
         let up_to = ticket.up_to();
-        if up_to >= self.view.log_end_offset() {
+        if up_to >= self.view.load().log_end_offset() {
             appender.unflushed_since = None;
         }
         let has_moved = self.move_watermark(&mut appender, |leadership| leadership.flushed(up_to));
@@ -555,10 +563,41 @@ impl Replica {
         self.subscribers.lock().remove(subscription, slot);
     }
 
+    /// Hands the log out so that its files can move: until [`Replica::resume`] nothing is appended, and whoever tries
+    /// is told to try again. Reads go on. `None` when the partition is closed.
+    pub(super) fn suspend(&self) -> Option<Log> {
+        self.appender.lock().log.take()
+    }
+
+    /// Goes on with the same records in another directory, all of them on disk; false when the partition was closed
+    /// meanwhile or the log ends elsewhere.
+    pub(super) fn resume(&self, mut log: Log, directory_index: usize) -> bool {
+        log.set_config(self.config.load_full());
+        let log_end = log.log_end_offset();
+        let mut appender = self.appender.lock();
+        if self.is_closed() || log_end != self.log_end_offset() {
+            return false;
+        }
+        self.view.store(log.view());
+        self.directory_index.store(directory_index, Ordering::Release);
+        appender.log = Some(log);
+        (appender.flush_requested_to, appender.unflushed_since) = (log_end, None);
+        self.move_watermark(&mut appender, |leadership| leadership.flushed(log_end));
+        true
+    }
+
+    /// After [`Replica::resume`], without any lock: wakes who waits, as what was appended before is on disk.
+    pub(super) fn announce(&self) {
+        self.subscribers.lock().changed();
+        self.tell_listener();
+    }
+
     /// Ends appends and reads, wakes all who wait, and hands the log out. What is on disk stays.
     pub fn close(&self) -> Option<Log> {
-        let log = self.appender.lock().log.take();
+        let mut appender = self.appender.lock();
+        let log = appender.log.take();
         self.closed.store(true, Ordering::Release);
+        drop(appender);
         self.subscribers.lock().changed();
         if let Some(listener) = self.listener.swap(None) {
             listener(News::Closed);
