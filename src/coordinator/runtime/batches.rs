@@ -60,7 +60,9 @@ struct Building {
 
 impl Building {
     fn begin(options: BatchOptions, now: Timestamp) -> Building {
-        let header = BatchHeader { compression: options.compression, ..BatchHeader::default() };
+        // Without a producer the sequence means nothing; 0 is what Kafka's coordinators write.
+        let header =
+            BatchHeader { compression: options.compression, base_sequence: 0, ..BatchHeader::default() };
         Building { options, now, builder: BatchBuilder::new(header), records: Vec::new() }
     }
 
