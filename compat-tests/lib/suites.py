@@ -21,6 +21,7 @@ INSTALL = {
     "javac": "apt-get install openjdk-17-jdk-headless",
     "kcat": "apt-get install kcat",
     "make": "apt-get install make",
+    "mkfs.ext4": "apt-get install e2fsprogs",
     "mount": "apt-get install mount",
     "mvn": "apt-get install maven",
     "node": "apt-get install nodejs",

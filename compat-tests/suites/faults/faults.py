@@ -8,6 +8,7 @@ import starting  # noqa: F401
 import disk  # noqa: F401
 import connections  # noqa: F401
 import frames  # noqa: F401
+import offsets  # noqa: F401
 
 try:
     checks.run_all()

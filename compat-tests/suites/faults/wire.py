@@ -4,6 +4,7 @@ import socket
 import struct
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS, CREATE_TOPICS, INIT_PRODUCER_ID, DESCRIBE_CONFIGS = 0, 1, 2, 3, 18, 19, 22, 32
+OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR = 8, 9, 10
 ANSWER_SECONDS = 15
 
 
@@ -105,6 +106,24 @@ def describe_configs(topic):
     return frame(DESCRIBE_CONFIGS, 1, struct.pack(">ib", 1, 2) + string(topic) + struct.pack(">i?", -1, False))
 
 
+def find_coordinator(group):
+    """FindCoordinator v0."""
+    return frame(FIND_COORDINATOR, 0, string(group))
+
+
+def commit_offsets(group, topic, offsets):
+    """OffsetCommit v2 of a simple consumer: offsets by partition of one topic."""
+    partitions = b"".join(struct.pack(">iqh", partition, offset, 0) for partition, offset in offsets.items())
+    body = string(group) + struct.pack(">ihqi", -1, 0, -1, 1) + string(topic) + struct.pack(">i", len(offsets)) + partitions
+    return frame(OFFSET_COMMIT, 2, body)
+
+
+def fetch_offsets(group, topic, partitions):
+    """OffsetFetch v1 of partitions of one topic."""
+    body = string(group) + struct.pack(">i", 1) + string(topic) + struct.pack(f">i{len(partitions)}i", len(partitions), *partitions)
+    return frame(OFFSET_FETCH, 1, body)
+
+
 class Connection:
     """A socket to a broker; frames go out as they are given."""
 
@@ -158,3 +177,20 @@ def produced(answer, topic):
 def created(answer, topic):
     """The error code in a CreateTopics response of one topic."""
     return struct.unpack_from(">h", answer, 4 + 4 + 2 + len(topic))[0]
+
+
+def committed(answer, topic, count):
+    """The error codes in an OffsetCommit response of `count` partitions of one topic."""
+    begin = 4 + 2 + len(topic) + 4
+    return {struct.unpack_from(">ih", answer, begin + 6 * index)[1] for index in range(count)}
+
+
+def fetched_offsets(answer, topic, count):
+    """Offset and error code by partition in an OffsetFetch response of one topic."""
+    at, offsets = 4 + 2 + len(topic) + 4, {}
+    for _ in range(count):
+        partition, offset, length = struct.unpack_from(">iqh", answer, at)
+        at += 14 + max(length, 0)
+        offsets[partition] = offset, struct.unpack_from(">h", answer, at)[0]
+        at += 2
+    return offsets
