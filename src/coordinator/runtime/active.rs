@@ -142,6 +142,11 @@ impl<S: Shard> Active<S> {
         self.overlay.committed(self.committed_to)
     }
 
+    /// The high watermark that was followed last.
+    pub fn committed_to(&self) -> Offset {
+        self.committed_to
+    }
+
     /// Whether the log has told more than was followed.
     pub fn is_behind(&self) -> bool {
         self.watermark.get() > self.committed_to

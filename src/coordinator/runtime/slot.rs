@@ -2,9 +2,10 @@
 //!
 //! The log tells of its high watermark from wherever it moves, also from within an append of the thread that has the
 //! lock. So the teller only notes it and takes the lock if it is free; whoever has the lock looks again after
-//! releasing it. Nobody waits for anybody, and nothing is missed.
+//! releasing it. Nobody waits for anybody, and nothing is missed: each side writes (the note, or that the lock is free)
+//! before it reads what the other writes, with a fence between.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering, fence};
 use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -34,6 +35,10 @@ impl Watermark {
     /// It may be told late, but it never goes back.
     pub fn raise(&self, high_watermark: Offset) {
         self.high_watermark.fetch_max(high_watermark.0, Ordering::SeqCst);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::SeqCst)
     }
 }
 
@@ -163,17 +168,24 @@ impl<S: Shard> Slot<S> {
         loop {
             let Some(mut state) = self.state.try_lock() else { return };
             let State::Active(active) = &mut *state else { return };
-            if self.watermark.is_closed.load(Ordering::SeqCst) {
+            if self.watermark.is_closed() {
                 let mut turn = Turn::begin();
                 self.leave(&mut state, State::Resigned, &mut turn);
                 drop(state);
                 return turn.end();
             }
-            if !active.is_behind() {
+            if active.is_behind() {
+                // Refused only when the term ends, and then nothing is left to catch up with.
+                let _ = self.take_turn_in(runtime, state, |_, _| Ok(()), |_, _| {});
+                continue;
+            }
+            let followed_to = active.committed_to();
+            drop(state);
+            // Whoever has found the lock taken until here has left it to this thread.
+            fence(Ordering::SeqCst);
+            if self.watermark.get() <= followed_to && !self.watermark.is_closed() {
                 return;
             }
-            // Refused only when the term ends, and then nothing is left to catch up with.
-            let _ = self.take_turn_in(runtime, state, |_, _| Ok(()), |_, _| {});
         }
     }
 
@@ -261,9 +273,7 @@ impl<S: Shard> WatermarkListener for Slot<S> {
 impl<S: Shard> Slot<S> {
     fn told(&self) {
         // Whoever has the lock looks again when it is released; that may be this very thread.
-        if self.state.is_locked() {
-            return;
-        }
+        fence(Ordering::SeqCst);
         if let Some(runtime) = self.runtime.upgrade() {
             self.catch_up(&runtime);
         }

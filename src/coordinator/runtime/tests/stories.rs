@@ -1,5 +1,7 @@
 //! Single situations, one at a time.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use super::bench::{Bench, COMMIT_TIMEOUT_MS, Command, Fate, PARTITION, Response, answer, now, view};
 use crate::coordinator::runtime::SlotState;
 use crate::protocol::errors::ErrorCode;
@@ -288,4 +290,37 @@ fn a_split_outcome_that_is_refused_halfway_has_replayed_what_was_appended() {
     assert!(bench.log.end() > 1);
     assert_eq!(bench.read().unwrap(), bench.log.registers(bench.log.end()));
     assert!(answer(&mut bench.submit(Command::Get("r0".into()))).unwrap().is_ok());
+}
+
+/// What is told between a last look under the lock and its release must reach the one who has it or the teller.
+#[test]
+fn a_watermark_that_moves_while_a_turn_ends_is_followed_by_either_thread() {
+    const ROUNDS: i64 = 3_000;
+    let bench = Bench::new(false);
+    let (asked, told) = (AtomicI64::new(0), AtomicI64::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 1..=ROUNDS {
+                while asked.load(Ordering::SeqCst) < round {
+                    std::thread::yield_now();
+                }
+                bench.log.commit(round);
+                told.store(round, Ordering::SeqCst);
+            }
+        });
+        for round in 1..=ROUNDS {
+            let mut set = bench.set("a", "1");
+            asked.store(round, Ordering::SeqCst);
+            for _ in 0..20 {
+                if told.load(Ordering::SeqCst) == round {
+                    break;
+                }
+                drop(bench.submit(Command::Get("a".into())));
+            }
+            while told.load(Ordering::SeqCst) < round {
+                std::thread::yield_now();
+            }
+            assert_eq!(answer(&mut set), COUNT_1, "round {round}");
+        }
+    });
 }
