@@ -200,6 +200,8 @@ impl<S: Shard> Active<S> {
     /// Answers what has waited too long, and lets the shard work off its deadlines.
     pub fn expire(&mut self, runtime: &Runtime<S>, turn: &mut Turn<S>) -> Result<(), Lost> {
         let now = runtime.now();
+        // What is committed is not late, whoever was to follow it.
+        self.advance(runtime, turn)?;
         self.time_out(now, turn);
         for _ in 0..MOST_EXPIRATIONS_AT_ONCE {
             if self.shard.next_deadline().is_none_or(|at| at > now.uptime_ms) {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use super::bench::{Bench, COMMIT_TIMEOUT_MS, Command, Fate, PARTITION, Response, answer, now, view};
 use crate::coordinator::runtime::SlotState;
 use crate::protocol::errors::ErrorCode;
+use crate::protocol::ids::Offset;
 use crate::store::memory::Mood;
 
 const COUNT_1: Option<Result<Response, ErrorCode>> = Some(Ok(Response::Count(1)));
@@ -179,6 +180,17 @@ fn an_answer_that_waits_too_long_is_an_error_and_the_log_goes_on() {
     assert_eq!(bench.log.end(), 3, "the second half was decided all the same");
     bench.log.commit(3);
     assert_eq!(answer(&mut twice), Some(Ok(Response::Count(2))));
+}
+
+#[test]
+fn what_is_committed_when_its_time_is_up_is_not_late() {
+    let bench = Bench::new(false);
+    let mut set = bench.set("a", "1");
+    bench.clock.advance_ms(COMMIT_TIMEOUT_MS);
+    // Noted by the log, and followed by nobody yet.
+    bench.runtime.slot(PARTITION).unwrap().watermark.raise(Offset(1));
+    bench.runtime.expire();
+    assert_eq!(answer(&mut set), COUNT_1);
 }
 
 #[test]
