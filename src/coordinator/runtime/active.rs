@@ -425,7 +425,17 @@ impl<S: Shard> Active<S> {
     ) {
         let Settings { commit_timeout_ms, .. } = runtime.settings(self.of.partition);
         let deadline_ms = runtime.now().uptime_ms.saturating_add(commit_timeout_ms);
-        self.waiting.push_back(Waiting { at: self.appended_to, deadline_ms, answers, on_committed, told });
+        let at = self.appended_to;
+        // Many may wait for the same append: those of one moment wait as one.
+        if on_committed.is_none()
+            && told.is_none()
+            && let Some(back) = self.waiting.back_mut()
+            && (back.at, back.deadline_ms) == (at, deadline_ms)
+            && back.on_committed.is_none()
+        {
+            return back.answers.extend(answers);
+        }
+        self.waiting.push_back(Waiting { at, deadline_ms, answers, on_committed, told });
     }
 
     /// A request is answered once; what comes later is dropped.
@@ -448,6 +458,8 @@ impl<S: Shard> Active<S> {
             late.extend(waiting.answers.drain(..).map(|(id, _)| id));
             turn.told.extend(waiting.told.take().map(|sender| (sender, Err(refusal()))));
         }
+        // While the watermark stands still they would pile up.
+        self.waiting.retain(|waiting| !waiting.is_silent() || waiting.on_committed.is_some());
         for id in late {
             self.answer(id, Err(refusal()), turn);
         }
@@ -479,5 +491,25 @@ fn for_client(error: ApiError) -> ApiError {
             ErrorCode::UnknownServerError.into()
         }
         _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::coordinator::runtime::tests::bench::{Bench, COMMIT_TIMEOUT_MS, Command, PARTITION};
+
+    #[test]
+    fn those_who_were_told_that_it_takes_too_long_leave_nothing_behind() {
+        let bench = Bench::new(false);
+        let slot = bench.runtime.slot(PARTITION).unwrap();
+        let waiting_count = || slot.take_turn(&bench.runtime, |active, _| Ok(active.waiting.len())).unwrap();
+        let _twice = bench.submit(Command::SetTwice("a".into()));
+        for _ in 0..10 {
+            let _gets = [(); 3].map(|()| bench.submit(Command::Get("a".into())));
+            assert_eq!(waiting_count(), 2, "what follows a commit, and all requests of this moment");
+            bench.clock.advance_ms(COMMIT_TIMEOUT_MS);
+            bench.runtime.expire();
+            assert_eq!(waiting_count(), 1);
+        }
     }
 }
