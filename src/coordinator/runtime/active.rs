@@ -41,6 +41,16 @@ pub(super) enum Lost {
     View,
 }
 
+/// Whose decision it is.
+#[derive(Clone, Copy, Debug)]
+enum Origin {
+    /// A request's, which can be sent again.
+    Client(RequestId),
+    /// It follows from an earlier one.
+    Followed,
+    Deadline,
+}
+
 /// What waits until the log is committed up to a position.
 struct Waiting<S: Shard> {
     at: Offset,
@@ -161,7 +171,7 @@ impl<S: Shard> Active<S> {
     ) -> Result<(), Lost> {
         let id = self.next_request();
         turn.own = Some((id, None));
-        self.decide(runtime, command, id, turn)
+        self.decide(runtime, command, id, Origin::Client(id), turn)
     }
 
     /// The answer to the turn's own request, or where it will come.
@@ -193,7 +203,7 @@ impl<S: Shard> Active<S> {
             self.advance(runtime, turn)?;
             let Some(command) = self.todo.pop_front() else { return Ok(()) };
             let id = self.next_request();
-            self.decide(runtime, command, id, turn)?;
+            self.decide(runtime, command, id, Origin::Followed, turn)?;
         }
     }
 
@@ -211,7 +221,7 @@ impl<S: Shard> Active<S> {
             let outcome = self.shard.expire(now, &stored);
             let trouble = stored.into_trouble();
             self.check_view(trouble)?;
-            self.carry_out(runtime, outcome, now, turn)?;
+            self.carry_out(runtime, outcome, Origin::Deadline, now, turn)?;
             self.settle(runtime, turn)?;
         }
         Ok(())
@@ -245,6 +255,7 @@ impl<S: Shard> Active<S> {
         runtime: &Runtime<S>,
         command: S::Command,
         id: RequestId,
+        origin: Origin,
         turn: &mut Turn<S>,
     ) -> Result<(), Lost> {
         let now = runtime.now();
@@ -253,7 +264,7 @@ impl<S: Shard> Active<S> {
         let trouble = stored.into_trouble();
         self.check_view(trouble)?;
         match decided {
-            Ok(outcome) => self.carry_out(runtime, outcome, now, turn),
+            Ok(outcome) => self.carry_out(runtime, outcome, origin, now, turn),
             Err(error) => {
                 // A refusal, too, may come from what can still be taken back.
                 self.reply(runtime, vec![(id, Err(error))], None, turn);
@@ -266,6 +277,7 @@ impl<S: Shard> Active<S> {
         &mut self,
         runtime: &Runtime<S>,
         outcome: Outcome<S>,
+        origin: Origin,
         now: Now,
         turn: &mut Turn<S>,
     ) -> Result<(), Lost> {
@@ -276,8 +288,21 @@ impl<S: Shard> Active<S> {
                 self.reply(runtime, answers, on_committed, turn);
                 Ok(())
             }
-            Err(Stopped::Refused(error)) => {
-                for (id, _) in replies {
+            Err(Stopped::Refused { error, is_halfway }) => {
+                let is_answered = |id: &RequestId| match origin {
+                    // Whoever waited before waits as before: the state has it, and will answer it.
+                    Origin::Client(own) => is_halfway || *id == own,
+                    Origin::Deadline => is_halfway,
+                    // Nobody comes back to what it was to answer.
+                    Origin::Followed => true,
+                };
+                let replies = replies.into_iter().map(|(id, _)| id).filter(is_answered);
+                let own = match origin {
+                    // A request that was to wait is not in the state that would answer it.
+                    Origin::Client(own) if on_failed.is_none() => Some(own),
+                    Origin::Client(_) | Origin::Followed | Origin::Deadline => None,
+                };
+                for id in replies.chain(own) {
                     self.answer(id, Err(error.clone()), turn);
                 }
                 self.todo.extend(on_failed.map(|on_failed| on_failed(error.code)));
@@ -300,14 +325,14 @@ impl<S: Shard> Active<S> {
         let mut replayed = 0;
         if events.iter().any(is_durable) {
             if self.overlay.is_full() {
-                return Err(Stopped::Refused(ErrorCode::CoordinatorNotAvailable.into()));
+                return Err(Stopped::at_once(ErrorCode::CoordinatorNotAvailable.into()));
             }
             let Settings { batches: options, .. } = runtime.settings(self.of.partition);
             let batches = batches::encode::<S>(events, options, now.wall)
-                .map_err(|code| Stopped::Refused(for_client(code.into())))?;
+                .map_err(|code| Stopped::at_once(for_client(code.into())))?;
             for batch in batches {
                 let Encoded { mut bytes, records, event_count } = batch;
-                let next_offset = self.append(runtime, &mut bytes)?;
+                let next_offset = self.append(runtime, &mut bytes, replayed > 0)?;
                 events[replayed..event_count].iter().for_each(|event| self.shard.replay(event));
                 replayed = event_count;
                 let (batch, _) = Batch::split_first(&bytes).expect("a batch that was built is whole");
@@ -325,7 +350,12 @@ impl<S: Shard> Active<S> {
         Ok(())
     }
 
-    fn append(&mut self, runtime: &Runtime<S>, bytes: &mut [u8]) -> Result<Offset, Stopped> {
+    fn append(
+        &mut self,
+        runtime: &Runtime<S>,
+        bytes: &mut [u8],
+        is_halfway: bool,
+    ) -> Result<Offset, Stopped> {
         match runtime.options.writer.append(self.of.partition, self.epoch, bytes) {
             Ok(next_offset) => {
                 assert!(next_offset > self.appended_to, "an append moves the end of the log");
@@ -334,7 +364,7 @@ impl<S: Shard> Active<S> {
             }
             Err(AppendFailure::Refused(error)) => {
                 tracing::debug!(partition = %self.of, %error, "an append of the coordinator was refused");
-                Err(Stopped::Refused(for_client(error)))
+                Err(Stopped::Refused { error: for_client(error), is_halfway })
             }
             Err(AppendFailure::Unknown(error)) => {
                 tracing::error!(partition = %self.of, %error, "an append of the coordinator has an unknown outcome: it resigns");
@@ -475,8 +505,19 @@ impl<S: Shard> Waiting<S> {
 
 /// Why an outcome was not carried out to its end.
 enum Stopped {
-    Refused(ApiError),
+    Refused {
+        error: ApiError,
+        /// Some of its batches are in the log and replayed.
+        is_halfway: bool,
+    },
     Lost(Lost),
+}
+
+impl Stopped {
+    /// Refused, and nothing has changed.
+    fn at_once(error: ApiError) -> Stopped {
+        Stopped::Refused { error, is_halfway: false }
+    }
 }
 
 /// What a client is told of a failed append (`CoordinatorOperationExceptionHelper.handleOperationException`).

@@ -98,6 +98,18 @@ fn parked_requests_are_answered_by_the_outcome_that_names_them() {
 }
 
 #[test]
+fn a_refused_append_leaves_those_parked_who_were_parked() {
+    let bench = Bench::new(true);
+    let mut waits = bench.submit(Command::Wait);
+    bench.log.next_appends([Fate::Refused(ErrorCode::NotEnoughReplicas)]);
+    let mut refused = bench.submit(Command::Release);
+    assert_eq!(answer(&mut refused), Some(Err(ErrorCode::CoordinatorNotAvailable)));
+    assert_eq!(answer(&mut waits), None, "nothing has happened to it");
+    assert_eq!(answer(&mut bench.submit(Command::Release)), COUNT_1);
+    assert_eq!(answer(&mut waits), COUNT_1);
+}
+
+#[test]
 fn an_unknown_outcome_ends_the_term() {
     let bench = Bench::new(false);
     let mut waits = bench.submit(Command::Wait);
