@@ -24,6 +24,7 @@ pub struct Mood {
 #[derive(Default)]
 pub struct MemoryView {
     entries: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
+    flushed: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
     mood: Mutex<Mood>,
 }
 
@@ -35,6 +36,16 @@ impl MemoryView {
     /// Takes over all entries.
     pub fn copy_from(&self, other: &MemoryView) {
         *self.entries.lock() = other.entries.lock().clone();
+    }
+
+    /// What a crash leaves.
+    pub fn after_crash(&self) -> MemoryView {
+        let flushed = self.flushed.lock().clone();
+        MemoryView {
+            entries: Mutex::new(flushed.clone()),
+            flushed: Mutex::new(flushed),
+            mood: Mutex::default(),
+        }
     }
 
     fn check(&self) -> Result<Mood, ViewError> {
@@ -117,7 +128,9 @@ impl View for MemoryView {
     }
 
     fn flush(&self) -> Result<(), ViewError> {
-        self.check().map(drop)
+        self.check()?;
+        *self.flushed.lock() = self.entries.lock().clone();
+        Ok(())
     }
 
     fn size_bytes(&self) -> u64 {

@@ -230,6 +230,8 @@ impl<S: Shard> Runtime<S> {
             Some(doubt) => {
                 tracing::info!(partition = %slot.of, next_offset = %stamp.next_offset, log_end = %bounds.1, doubt, "a partition's view is rebuilt from the log");
                 view.drop_partition(slot.of)?;
+                // Nobody may find it again after a crash: by then the log may have grown to where it is believed.
+                view.flush()?;
                 Ok(None)
             }
         }

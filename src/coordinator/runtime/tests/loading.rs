@@ -92,6 +92,19 @@ fn a_view_of_a_history_that_was_cut_off_is_dropped() {
 }
 
 #[test]
+fn a_view_that_was_dropped_stays_so_after_a_crash() {
+    let bench = used(7);
+    bench.view.flush().unwrap();
+    let batches = bench.log.batches();
+    bench.log.set_batches(batches[..4].to_vec());
+    let second = Bench::over(bench.log.clone(), bench.view.clone(), bench.clock.clone());
+    second.lead();
+    let crashed = second.view.after_crash();
+    assert_eq!(crashed.stamp(OF).unwrap(), None);
+    assert!(!check_start(&bench, crashed));
+}
+
+#[test]
 fn a_view_of_a_deleted_topic_is_dropped() {
     let bench = used(7);
     let old = view_of(&bench);
