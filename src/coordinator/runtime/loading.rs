@@ -409,7 +409,16 @@ impl<S: Shard> Replay<'_, S> {
                 return None;
             }
         }
-        Some(KeyValue { key: key.to_vec(), value: record.value.map(<[u8]>::to_vec) })
+        Some(KeyValue { key: current_key::<S>(key), value: record.value.map(<[u8]>::to_vec) })
+    }
+}
+
+/// `key` in the version that this broker writes. Older ones may have written another, and the view has one entry for
+/// both. As a tombstone's, so that no value of somebody else is encoded.
+fn current_key<S: Shard>(key: &[u8]) -> Vec<u8> {
+    match S::decode(key, None) {
+        Ok(Some(tombstone)) => S::encode(&tombstone).key,
+        Ok(None) | Err(_) => key.to_vec(),
     }
 }
 

@@ -124,7 +124,9 @@ impl Shard for Registers {
         if key.starts_with(b"u/") {
             return Ok(None);
         }
-        let Some(name) = key.strip_prefix(b"r/") else { return Err(MalformedRecord("no register".into())) };
+        // Keys have an older version, as those of offsets do.
+        let name = key.strip_prefix(b"r/").or(key.strip_prefix(b"old/"));
+        let Some(name) = name else { return Err(MalformedRecord("no register".into())) };
         Ok(Some((text(name), value.map(text))))
     }
 

@@ -168,18 +168,22 @@ fn compressed_and_foreign_records_are_replayed_or_passed_over() {
         builder.push(&record(b"u/unknown", b"1"));
         builder.push(&record(b"malformed", b"1"));
         builder.push(&NewRecord { key: None, ..record(b"", b"1") });
-        builder.push(&record(b"r/b", b"2"));
+        builder.push(&record(b"r/b", b"1"));
+        builder.push(&record(b"old/b", b"2"));
         bench.log.append_foreign(builder.build());
         let mut control = BatchBuilder::new(BatchHeader { control: true, ..BatchHeader::default() });
         control.push(&record(&[0, 0, 0, 0], b"r/c"));
         bench.log.append_foreign(control.build());
         let started = Bench::over(bench.log.clone(), Arc::default(), bench.clock.clone());
         started.lead();
-        assert_eq!(started.read().unwrap().len(), 2);
+        let read = started.read().unwrap();
+        assert_eq!((read.len(), &read["b"][..]), (2, "2"));
+        assert!(answer(&mut started.submit(Command::Get("b".into()))).unwrap().is_ok());
         let stored = |key: &[u8]| started.view.get(OF, key, crate::store::view::Tier::Disk).unwrap();
         assert!(stored(b"u/unknown").is_some(), "a later version may know it");
         assert!(stored(b"malformed").is_none());
-        assert_eq!(started.view.stamp(OF).unwrap().unwrap().next_offset, Offset(6));
+        assert!(stored(b"old/b").is_none(), "the view has one version of a key");
+        assert_eq!(started.view.stamp(OF).unwrap().unwrap().next_offset, Offset(7));
     }
 }
 
