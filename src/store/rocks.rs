@@ -62,8 +62,9 @@ impl RocksView {
         };
         match (error.kind(), patience) {
             (ErrorKind::Incomplete, Patience::None) => Err(ViewError::Busy),
-            // A full disk passes, and a new view would find no room either.
-            (ErrorKind::IOError, Patience::None) => {
+            // A full disk passes: RocksDB goes on by itself once there is room. No other error of a flush does, as
+            // there is no write-ahead log.
+            (ErrorKind::IOError, Patience::None) if is_no_space(error.as_ref()) => {
                 if !self.has_complained.swap(true, Ordering::Relaxed) {
                     tracing::warn!(%error, "the view takes no changes; they stay in memory while there is room");
                 }
@@ -164,6 +165,11 @@ fn cold_or_failed(error: rocksdb::Error, tier: Tier) -> ViewError {
     }
 }
 
+/// Whether RocksDB says that the disk is full; its subcode reaches this side as text only.
+fn is_no_space(message: &str) -> bool {
+    message.starts_with("IO error: No space left on device")
+}
+
 fn failed(error: rocksdb::Error, verb_and_object: &'static str) -> ViewError {
     ViewError::Failed(anyhow::Error::new(error).context(verb_and_object))
 }
@@ -194,4 +200,18 @@ fn database_options() -> Options {
     options.set_max_log_file_size(INFO_LOG_SIZE_BYTES);
     options.set_keep_log_file_num(2);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_full_disk_is_an_error_that_passes() {
+        assert!(is_no_space(
+            "IO error: No space left on device: While appending to file: 000012.sst: No space"
+        ));
+        assert!(!is_no_space("IO error: While appending to file: 000012.sst: Input/output error"));
+        assert!(!is_no_space("Corruption: block checksum mismatch"));
+    }
 }

@@ -23,8 +23,11 @@ use crate::store::PartitionKey;
 use crate::store::stamps::Stamp;
 use crate::store::view::{Change, Patience, Tier, View, ViewError};
 
-/// How long a view that was busy is left alone.
-const BUSY_PAUSE_MS: i64 = 20;
+/// How long a view that was busy is left alone, at first and at most.
+const LEAST_BUSY_PAUSE_MS: i64 = 20;
+const MOST_BUSY_PAUSE_MS: i64 = 1_000;
+/// A view that is busy for so long does not recover by itself: it is rebuilt.
+const LONGEST_BUSY_MS: i64 = 30_000;
 /// Deadlines of a shard that one turn works off; the rest is due at once, in the next turn.
 const MOST_EXPIRATIONS_AT_ONCE: usize = 1_000;
 
@@ -49,6 +52,15 @@ enum Origin {
     /// It follows from an earlier one.
     Followed,
     Deadline,
+}
+
+/// A view that takes no changes. Times are of the monotonic clock.
+#[derive(Clone, Copy, Debug)]
+struct Busy {
+    since_ms: i64,
+    pause_ms: i64,
+    /// When it is asked again.
+    ask_at_ms: i64,
 }
 
 /// What waits until the log is committed up to a position.
@@ -104,8 +116,7 @@ pub(super) struct Active<S: Shard> {
     view: Arc<dyn View>,
     shard: S,
     overlay: Overlay,
-    /// When a busy view is asked again, on the monotonic clock.
-    ask_view_at_ms: Option<i64>,
+    busy: Option<Busy>,
     /// End of the log behind the last append; what the shard shows may stand up to here.
     appended_to: Offset,
     committed_to: Offset,
@@ -128,7 +139,7 @@ impl<S: Shard> Active<S> {
             view,
             shard,
             overlay,
-            ask_view_at_ms: None,
+            busy: None,
             appended_to: log_end,
             committed_to: watermark.get(),
             watermark,
@@ -231,7 +242,8 @@ impl<S: Shard> Active<S> {
     pub fn next_deadline(&self) -> Option<i64> {
         let overdue = self.waiting.iter().find(|waiting| !waiting.is_silent());
         let overdue = overdue.map(|waiting| waiting.deadline_ms);
-        overdue.into_iter().chain(self.shard.next_deadline()).chain(self.ask_view_at_ms).min()
+        let ask_view_at = self.busy.map(|busy| busy.ask_at_ms);
+        overdue.into_iter().chain(self.shard.next_deadline()).chain(ask_view_at).min()
     }
 
     /// This broker is the coordinator no longer: everybody who waits is told.
@@ -419,13 +431,26 @@ impl<S: Shard> Active<S> {
 
     fn drain_overlay(&mut self, runtime: &Runtime<S>) -> Result<(), Lost> {
         let now_ms = runtime.options.clock.uptime_ms();
-        if self.ask_view_at_ms.is_some_and(|at| at > now_ms) {
+        if self.busy.is_some_and(|busy| busy.ask_at_ms > now_ms) {
             return Ok(());
         }
+        let batch_count = self.overlay.batch_count();
         let drained = self.overlay.drain(&*self.view, self.of, self.committed_to, Patience::None);
-        let is_busy = matches!(drained, Err(ViewError::Busy));
-        self.ask_view_at_ms = is_busy.then(|| now_ms.saturating_add(BUSY_PAUSE_MS));
-        self.check_view(drained.err())
+        if !matches!(drained, Err(ViewError::Busy)) {
+            self.busy = None;
+            return self.check_view(drained.err());
+        }
+        let has_moved = self.overlay.batch_count() < batch_count;
+        let (since_ms, pause_ms) = match self.busy {
+            Some(busy) if !has_moved => (busy.since_ms, (2 * busy.pause_ms).min(MOST_BUSY_PAUSE_MS)),
+            Some(_) | None => (now_ms, LEAST_BUSY_PAUSE_MS),
+        };
+        if now_ms.saturating_sub(since_ms) > LONGEST_BUSY_MS {
+            tracing::error!(partition = %self.of, "the view has been busy for too long and is rebuilt from the log");
+            return Err(Lost::View);
+        }
+        self.busy = Some(Busy { since_ms, pause_ms, ask_at_ms: now_ms.saturating_add(pause_ms) });
+        Ok(())
     }
 
     /// Answers once everything appended so far is committed.

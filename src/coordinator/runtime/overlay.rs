@@ -56,6 +56,10 @@ impl Overlay {
         self.size_bytes >= MOST_BYTES
     }
 
+    pub fn batch_count(&self) -> usize {
+        self.batches.len()
+    }
+
     /// The last value of each key, committed or not.
     pub fn latest(&self) -> &Layer {
         &self.latest

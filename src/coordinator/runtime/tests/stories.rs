@@ -255,6 +255,25 @@ fn a_view_that_stays_busy_costs_clients_an_error_before_it_costs_memory() {
 }
 
 #[test]
+fn a_view_that_is_busy_for_good_is_asked_ever_more_rarely_and_then_rebuilt() {
+    let bench = Bench::new(true);
+    bench.view.set_mood(Mood { busy: true, ..Mood::default() });
+    assert_eq!(answer(&mut bench.set("a", "1")), COUNT_1);
+    let mut asked_count = 0;
+    while bench.runtime.led() == [(PARTITION, SlotState::Active)] {
+        let pause_ms = bench.runtime.next_deadline_ms() - bench.clock.uptime_ms();
+        assert!((1..=1_000).contains(&pause_ms), "{pause_ms}");
+        bench.clock.advance_ms(pause_ms);
+        bench.runtime.expire();
+        asked_count += 1;
+    }
+    assert!((30..60).contains(&asked_count), "{asked_count}");
+    bench.run_jobs();
+    assert_eq!(bench.read().unwrap(), bench.log.registers(1));
+    assert!(bench.view_registers().is_empty(), "another view has it");
+}
+
+#[test]
 fn a_view_that_fails_is_rebuilt_from_the_log() {
     let bench = Bench::new(true);
     assert_eq!(answer(&mut bench.set("a", "1")), COUNT_1);
