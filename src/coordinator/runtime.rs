@@ -69,7 +69,7 @@ pub struct Options<S> {
 pub enum SlotState {
     Loading,
     Active,
-    /// It cannot be loaded, or its log is closed.
+    /// It cannot be loaded, which is tried again, or its log is closed.
     Failed,
 }
 
@@ -251,7 +251,10 @@ impl<S: Shard> Runtime<S> {
     pub fn expire(&self) {
         let now_ms = self.options.clock.uptime_ms();
         for slot in self.all().into_iter().filter(|slot| slot.deadline_ms() <= now_ms) {
-            slot.expire(self);
+            match slot.begin_reload() {
+                true => self.enqueue(Work::Load(slot)),
+                false => slot.expire(self),
+            }
         }
     }
 

@@ -164,8 +164,8 @@ impl<S: Shard> Runtime<S> {
     }
 
     fn cannot_load(&self, slot: &Slot<S>, error: &anyhow::Error) {
-        tracing::error!(partition = %slot.of, error = format!("{error:#}"), "load a coordinator partition; it stays unavailable");
-        slot.fail();
+        tracing::error!(partition = %slot.of, error = format!("{error:#}"), "load a coordinator partition; it is unavailable until it can be");
+        slot.fail(self);
     }
 
     fn load(&self, slot: &Arc<Slot<S>>, view: Arc<dyn View>) -> Result<Active<S>, LoadError> {

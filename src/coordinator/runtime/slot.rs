@@ -42,10 +42,14 @@ impl Watermark {
     }
 }
 
+/// How long a failed load is left alone: doubled each time, up to the longest.
+const FIRST_RELOAD_PAUSE_MS: i64 = 1_000;
+const LONGEST_RELOAD_PAUSE_MS: i64 = 60_000;
+
 pub(super) enum State<S: Shard> {
     Loading,
     Active(Box<Active<S>>),
-    /// It cannot be loaded; the log says why.
+    /// It cannot be loaded; the broker's log says why. It is tried again at the deadline.
     Failed,
     /// The term is over.
     Resigned,
@@ -63,6 +67,8 @@ pub(super) struct Slot<S: Shard> {
     shown: Mutex<SlotState>,
     is_resigned: AtomicBool,
     loaded: Notify,
+    /// After the next load that fails.
+    reload_pause_ms: AtomicI64,
 }
 
 impl<S: Shard> Slot<S> {
@@ -80,6 +86,7 @@ impl<S: Shard> Slot<S> {
             shown: Mutex::new(SlotState::Loading),
             is_resigned: AtomicBool::new(false),
             loaded: Notify::new(),
+            reload_pause_ms: AtomicI64::new(FIRST_RELOAD_PAUSE_MS),
         }
     }
 
@@ -207,16 +214,36 @@ impl<S: Shard> Slot<S> {
         self.catch_up(runtime);
     }
 
-    /// It cannot be loaded.
-    pub fn fail(&self) {
+    /// It cannot be loaded. What was in the way may pass (descriptors, room on the disk), but not when the log is closed.
+    pub fn fail(&self, runtime: &Runtime<S>) {
         let mut turn = Turn::begin();
         let mut state = self.state.lock();
         if matches!(&*state, State::Loading) {
             self.leave(&mut state, State::Failed, &mut turn);
+            if !self.watermark.is_closed() {
+                let pause_ms = self.reload_pause_ms.load(Ordering::SeqCst);
+                self.reload_pause_ms.store((2 * pause_ms).min(LONGEST_RELOAD_PAUSE_MS), Ordering::SeqCst);
+                self.set_deadline(runtime, Some(runtime.now().uptime_ms.saturating_add(pause_ms)));
+            }
         }
         drop(state);
         turn.end();
         self.loaded.notify_waiters();
+    }
+
+    /// Whether it has failed and is to be loaded again, from here on.
+    pub fn begin_reload(&self) -> bool {
+        let mut state = self.state.lock();
+        if !matches!(&*state, State::Failed) {
+            return false;
+        }
+        self.deadline_ms.store(i64::MAX, Ordering::SeqCst);
+        if self.watermark.is_closed() {
+            return false;
+        }
+        *state = State::Loading;
+        *self.shown.lock() = SlotState::Loading;
+        true
     }
 
     /// The term is over; everybody who waits is told NOT_COORDINATOR.

@@ -234,6 +234,7 @@ struct LogState {
     epoch: i32,
     fates: VecDeque<Fate>,
     listener: Option<Arc<dyn WatermarkListener>>,
+    cannot_be_read: bool,
 }
 
 /// One partition's log.
@@ -266,6 +267,11 @@ impl MemoryLog {
         if let Some(listener) = listener {
             listener.watermark_moved(PARTITION, Offset(high_watermark));
         }
+    }
+
+    /// Whether every read fails, as for want of descriptors.
+    pub fn set_unreadable(&self, cannot_be_read: bool) {
+        self.state.lock().cannot_be_read = cannot_be_read;
     }
 
     pub fn close(&self) {
@@ -394,6 +400,9 @@ impl PartitionReader for MemoryLog {
 
     fn read(&self, _: PartitionIndex, from: Offset, max_size_bytes: usize) -> anyhow::Result<Vec<u8>> {
         let mut bytes = Vec::new();
+        if self.state.lock().cannot_be_read {
+            anyhow::bail!("as told");
+        }
         for batch in self.state.lock().batches.iter().filter(|batch| view(batch).next_offset() > from) {
             if !bytes.is_empty() && bytes.len() + batch.len() > max_size_bytes {
                 break;

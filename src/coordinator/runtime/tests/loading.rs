@@ -200,6 +200,38 @@ fn a_corrupt_batch_makes_the_partition_unavailable() {
 }
 
 #[test]
+fn a_load_that_fails_is_tried_again_ever_more_rarely_until_the_log_is_closed() {
+    let bench = used(3);
+    bench.log.set_unreadable(true);
+    let started = Bench::over(bench.log.clone(), Arc::default(), Clock::manual(Timestamp(0)));
+    started.lead();
+    let fail_again = || {
+        assert_eq!(started.runtime.led(), [(PARTITION, SlotState::Failed)]);
+        let pause_ms = started.runtime.next_deadline_ms() - started.clock.uptime_ms();
+        started.clock.advance_ms(pause_ms);
+        started.runtime.expire();
+        assert_eq!(started.runtime.led(), [(PARTITION, SlotState::Loading)]);
+        started.run_jobs();
+        pause_ms
+    };
+    let pauses_ms: Vec<i64> = (0..8).map(|_| fail_again()).collect();
+    assert_eq!(pauses_ms, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+    bench.log.set_unreadable(false);
+    fail_again();
+    assert_eq!(started.runtime.led(), [(PARTITION, SlotState::Active)]);
+    assert_eq!(started.read().unwrap(), bench.log.registers(i64::MAX));
+
+    bench.log.set_unreadable(true);
+    let other = Bench::over(bench.log.clone(), Arc::default(), Clock::manual(Timestamp(0)));
+    other.lead();
+    bench.log.close();
+    other.clock.advance_ms(1_000);
+    other.runtime.expire();
+    assert_eq!(other.runtime.led(), [(PARTITION, SlotState::Failed)]);
+    assert_eq!(other.runtime.next_deadline_ms(), i64::MAX);
+}
+
+#[test]
 fn records_above_the_high_watermark_stay_out_of_the_view_at_a_load() {
     let bench = Bench::new(false);
     let _sets = [bench.set("a", "1"), bench.set("a", "2"), bench.set("b", "1")];
