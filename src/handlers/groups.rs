@@ -51,22 +51,26 @@ impl Groups {
     }
 
     /// As Kafka creates it (`GroupCoordinator.groupMetadataTopicConfigs`).
-    async fn create_topic(&self) -> Result<(), ApiError> {
+    pub fn new_topic(&self) -> CreateTopic {
         let settings = &self.configs.broker().group;
         let configs = [
             ("cleanup.policy", "compact".to_owned()),
             ("compression.type", "producer".to_owned()),
             ("segment.bytes", settings.offsets_topic_segment_bytes.to_string()),
         ];
-        let topic = CreateTopic {
+        CreateTopic {
             name: TOPIC.to_owned(),
             partitioning: Partitioning::Counts {
                 partition_count: settings.offsets_topic_num_partitions,
                 replication_factor: settings.offsets_topic_replication_factor,
             },
             configs: configs.map(|(key, value)| (key.to_owned(), Some(value))).into(),
-        };
-        let command = ControllerCommand::CreateTopics { topics: vec![topic], validate_only: false };
+        }
+    }
+
+    async fn create_topic(&self) -> Result<(), ApiError> {
+        let topics = vec![self.new_topic()];
+        let command = ControllerCommand::CreateTopics { topics, validate_only: false };
         let created = match self.quorum.propose(command).await? {
             Answer::CreateTopics(results) => results.into_iter().map(|(_, result)| result).next(),
             other => unreachable!("the controller answers the command it was given, not with {other:?}"),

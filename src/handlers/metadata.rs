@@ -15,7 +15,7 @@ use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use super::context::RequestContext;
 use super::wire;
 use crate::controller::topic_names;
-use crate::controller::{ClusterImage, PartitionImage, TopicImage};
+use crate::controller::{ClusterImage, CreateTopic, PartitionImage, Partitioning, TopicImage};
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::TopicId;
 
@@ -91,25 +91,33 @@ async fn create_missing(
     if !allowed || !context.services.config().metadata.auto_create_topics_enable {
         return image;
     }
-    let names: Vec<&str> = request
+    let topics: Vec<CreateTopic> = request
         .topics
         .iter()
         .flatten()
         .filter_map(|topic| Some(topic.name.as_ref()?.as_str()))
         .filter(|name| image.topic(name).is_none() && topic_names::validate(name).is_ok())
+        .filter_map(|name| context.services.topic_on_first_use(name))
         .collect();
-    if names.is_empty() {
+    if topics.is_empty() {
         return image;
     }
     // KIP-599: who overdraws a quota by this has to rest, in any version.
-    context.take_partitions_freely(
-        names.len() * context.services.config().metadata.num_partitions.max(0) as usize,
-    );
+    let default_count = context.services.config().metadata.num_partitions;
+    context.take_partitions_freely(topics.iter().map(|topic| partition_count(topic, default_count)).sum());
     // Refusals (the topic has come meanwhile, no room for another) show as topics that do not exist.
-    if let Err(error) = context.services.create_topics_with_defaults(&names).await {
+    if let Err(error) = context.services.create_topics(topics).await {
         tracing::debug!(%error, "automatic topic creation refused");
     }
     context.services.image()
+}
+
+fn partition_count(topic: &CreateTopic, default_count: i32) -> usize {
+    match &topic.partitioning {
+        Partitioning::Counts { partition_count: -1, .. } => default_count.max(0) as usize,
+        Partitioning::Counts { partition_count, .. } => (*partition_count).max(0) as usize,
+        Partitioning::Manual { assignments, .. } => assignments.len(),
+    }
 }
 
 fn brokers(image: &ClusterImage, listener: &str) -> Vec<MetadataResponseBroker> {

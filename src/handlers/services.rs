@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::configs::Configs;
 use super::fetch::session::SessionCache;
-use super::groups::Groups;
+use super::groups::{self, Groups};
 use super::producer_ids::ProducerIds;
 use super::quotas::ClientQuotas;
-use crate::config::broker::BrokerConfig;
-use crate::controller::{Answer, ClusterImage, Command, CreateTopic, Partitioning, TopicImage};
+use crate::config::broker::{BrokerConfig, TransactionSettings};
+use crate::controller::{Answer, ClusterImage, Command, CreateTopic, Partitioning, TopicImage, topic_names};
 use crate::env::clock::Clock;
 use crate::env::rng::Rng;
 use crate::protocol::errors::{ApiError, ErrorCode};
@@ -17,6 +17,9 @@ use crate::raft::Quorum;
 use crate::replication::registry::Registry;
 use crate::replication::replica::Replica;
 use crate::telemetry::loggers::Loggers;
+
+/// The topic that transactions are kept in.
+const TRANSACTION_STATE: &str = "__transaction_state";
 
 /// Shared by all workers.
 pub struct Services {
@@ -41,14 +44,24 @@ impl Services {
         self.configs.broker()
     }
 
-    /// Creates topics as first use does: with the defaults of the broker, each on its own account.
-    pub async fn create_topics_with_defaults(&self, names: &[&str]) -> Result<(), ApiError> {
-        let topics = names.iter().map(|name| CreateTopic {
-            name: (*name).to_owned(),
-            partitioning: Partitioning::Counts { partition_count: -1, replication_factor: -1 },
-            configs: Vec::new(),
-        });
-        let command = Command::CreateTopics { topics: topics.collect(), validate_only: false };
+    /// A topic as first use creates it: with the defaults of the broker, or with its own settings where coordinators
+    /// keep their state in it. `None` for one that is not made here.
+    pub fn topic_on_first_use(&self, name: &str) -> Option<CreateTopic> {
+        match name {
+            groups::TOPIC => Some(self.groups.new_topic()),
+            TRANSACTION_STATE => Some(transaction_topic(&self.config().transaction)),
+            _ if topic_names::is_internal(name) => None,
+            _ => Some(CreateTopic {
+                name: name.to_owned(),
+                partitioning: Partitioning::Counts { partition_count: -1, replication_factor: -1 },
+                configs: Vec::new(),
+            }),
+        }
+    }
+
+    /// Creates topics, each on its own account.
+    pub async fn create_topics(&self, topics: Vec<CreateTopic>) -> Result<(), ApiError> {
+        let command = Command::CreateTopics { topics, validate_only: false };
         match self.quorum.propose(command).await? {
             Answer::CreateTopics(_) => Ok(()),
             other => unreachable!("the controller answers the command it was given, not with {other:?}"),
@@ -78,5 +91,24 @@ impl Services {
 
     fn leader(&self, topic: &TopicImage, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
         self.replicas.leader(topic, partition)
+    }
+}
+
+/// As Kafka creates it (`TransactionStateManager.transactionTopicConfigs`).
+fn transaction_topic(settings: &TransactionSettings) -> CreateTopic {
+    let configs = [
+        ("cleanup.policy", "compact".to_owned()),
+        ("compression.type", "uncompressed".to_owned()),
+        ("min.insync.replicas", settings.transaction_state_log_min_isr.to_string()),
+        ("segment.bytes", settings.transaction_state_log_segment_bytes.to_string()),
+        ("unclean.leader.election.enable", "false".to_owned()),
+    ];
+    CreateTopic {
+        name: TRANSACTION_STATE.to_owned(),
+        partitioning: Partitioning::Counts {
+            partition_count: settings.transaction_state_log_num_partitions,
+            replication_factor: settings.transaction_state_log_replication_factor,
+        },
+        configs: configs.map(|(key, value)| (key.to_owned(), Some(value))).into(),
     }
 }

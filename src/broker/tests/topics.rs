@@ -1,9 +1,9 @@
 //! Topics and their configuration: what an answer promises is there at once, and after a restart.
 
 use kafka_protocol::messages::{
-    DeleteRecordsRequest, DeleteTopicsRequest, IncrementalAlterConfigsRequest, MetadataRequest,
-    delete_records_request, delete_topics_request, incremental_alter_configs_request as alter,
-    metadata_request,
+    DeleteRecordsRequest, DeleteTopicsRequest, DescribeConfigsRequest, IncrementalAlterConfigsRequest,
+    MetadataRequest, delete_records_request, delete_topics_request, describe_configs_request,
+    incremental_alter_configs_request as alter, metadata_request,
 };
 
 use super::Fixture;
@@ -50,6 +50,42 @@ fn metadata_creates_a_topic_on_first_use() {
     let request =
         MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(false);
     assert_eq!(client.call(12, &request).topics[0].error_code, ErrorCode::UnknownTopicOrPartition.code());
+}
+
+/// Whether the cleaner compacts the topic, and with how many partitions it was made; `None` while there is none.
+fn made(client: &mut Client, name: &str) -> Option<(String, usize)> {
+    let topic = metadata_request::MetadataRequestTopic::default().with_name(Some(topic_name(name)));
+    let request =
+        MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(true);
+    let described = client.call(12, &request).topics.remove(0);
+    if described.error_code != 0 {
+        assert_eq!(described.error_code, ErrorCode::UnknownTopicOrPartition.code());
+        return None;
+    }
+    let resource = describe_configs_request::DescribeConfigsResource::default()
+        .with_resource_type(2)
+        .with_resource_name(name.to_owned().into())
+        .with_configuration_keys(Some(vec!["cleanup.policy".into()]));
+    let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
+    let config = client.call(4, &request).results.remove(0).configs.remove(0);
+    Some((config.value.unwrap().to_string(), described.partitions.len()))
+}
+
+#[test]
+fn the_topics_of_coordinators_are_never_created_as_ordinary_ones() {
+    let fixture = Fixture::start_with(&[
+        ("num.partitions", "5"),
+        ("offsets.topic.num.partitions", "2"),
+        ("offsets.topic.replication.factor", "1"),
+        ("transaction.state.log.num.partitions", "3"),
+        ("transaction.state.log.replication.factor", "1"),
+    ]);
+    let mut client = fixture.client();
+    assert_eq!(made(&mut client, "__consumer_offsets"), Some(("compact".to_owned(), 2)));
+    assert_eq!(made(&mut client, "__transaction_state"), Some(("compact".to_owned(), 3)));
+    assert_eq!(made(&mut client, "__share_group_state"), None);
+    assert_eq!(made(&mut client, "__cluster_metadata"), None);
+    assert_eq!(made(&mut client, "ordinary"), Some(("delete".to_owned(), 5)));
 }
 
 #[test]
