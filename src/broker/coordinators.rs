@@ -64,9 +64,7 @@ impl Coordinators {
         let (of_groups, of_batches, written) = (configs.clone(), configs, log.clone());
         let settings = move |partition| {
             let broker = of_batches.broker();
-            // Without a replica the append is refused anyway.
-            let max_size_bytes =
-                written.replica(partition).map_or(0, |replica| replica.config().max_message_bytes);
+            let max_size_bytes = written.max_batch_size_bytes(partition);
             let compression = runtime::compression(&broker.group);
             Settings {
                 batches: BatchOptions { max_size_bytes, compression },

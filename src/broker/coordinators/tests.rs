@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::topic_log::TopicLog;
 use crate::config::topic::TopicConfig;
 use crate::controller::{ClusterImage, MetadataRecord, PartitionRecord, TopicRecord};
-use crate::coordinator::log::PartitionReader;
+use crate::coordinator::log::{AppendFailure, PartitionReader, PartitionWriter};
 use crate::coordinator::runtime::tests::bench::{Command, Registers, now, registers_of};
 use crate::coordinator::runtime::{BatchOptions, Job, Options, Runtime, Settings, SlotState};
 use crate::coordinator::shard::{Scan, Stored};
@@ -20,6 +20,7 @@ use crate::env::rng::Rng;
 use crate::log::dirs::{LogDirectory, Owner};
 use crate::log::files::FileCache;
 use crate::protocol::batch::Compression;
+use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId, Uuid};
 use crate::replication::chores::Signal;
 use crate::replication::registry::{Registry, RegistryOptions};
@@ -348,4 +349,18 @@ fn a_closed_log_ends_the_coordinator() {
     drop(machine.log.replica(PARTITION).unwrap().close());
     let refused = machine.runtime.submit(PARTITION, Command::Get("a".into())).now();
     assert!(matches!(refused, Ok(Err(_))));
+}
+
+#[test]
+fn a_coordinator_without_a_replica_is_refused_by_the_log_and_not_for_the_size_of_its_records() {
+    let directory = tempfile::tempdir().unwrap();
+    let machine = Machine::start(directory.path());
+    let nowhere = PartitionIndex(7);
+    assert_eq!(machine.log.max_batch_size_bytes(PARTITION), TopicConfig::default().max_message_bytes);
+    assert_eq!(machine.log.max_batch_size_bytes(nowhere), usize::MAX);
+    assert!(matches!(
+        machine.log.append(nowhere, LeaderEpoch(0), &mut []),
+        Err(AppendFailure::Refused(ApiError { code: ErrorCode::UnknownTopicOrPartition, .. }))
+    ));
+    machine.stop();
 }

@@ -32,6 +32,11 @@ impl TopicLog {
         self.replicas.leader(&*self.image()?, partition)
     }
 
+    /// `max.message.bytes` of the topic. Without a replica nothing is too large: the append is to say what is wrong.
+    pub fn max_batch_size_bytes(&self, partition: PartitionIndex) -> usize {
+        self.replica(partition).map_or(usize::MAX, |replica| replica.config().max_message_bytes)
+    }
+
     fn replica_to_read(&self, partition: PartitionIndex) -> anyhow::Result<Arc<Replica>> {
         self.replica(partition).map_err(|code| anyhow!("find the log of partition {partition}: {code}"))
     }
