@@ -143,12 +143,12 @@ impl Broker {
 
         coordinators.start();
 
-        let groups = Arc::new(Groups {
-            runtime: coordinators.groups().clone(),
-            replicas: replicas.clone(),
-            quorum: quorum.clone(),
-            configs: configs.clone(),
-        });
+        let groups = Arc::new(Groups::new(
+            coordinators.groups().clone(),
+            replicas.clone(),
+            quorum.clone(),
+            configs.clone(),
+        ));
         let services = Arc::new(Services {
             me: config.node_id,
             broker_epoch,

@@ -12,7 +12,7 @@ use super::context::RequestContext;
 use super::groups;
 use super::wire;
 use crate::controller::ClusterImage;
-use crate::protocol::errors::{ApiError, ErrorCode};
+use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::{BrokerId, parse_uuid_text};
 
 /// First version with many keys.
@@ -36,14 +36,21 @@ pub async fn handle(
 ) -> anyhow::Result<FindCoordinatorResponse> {
     let key_type = request.key_type;
     if context.version < KEYS_SINCE_VERSION {
-        return Ok(answer_one(find(context, key_type, &request.key).await));
+        let ready = prepare(context, key_type, &[&*request.key]).await;
+        return Ok(answer_one(ready.and_then(|()| find(context, key_type, &request.key))));
     }
-    let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
-    for key in request.coordinator_keys {
-        let found = find(context, key_type, &key).await;
-        coordinators.push(answer(key_type, key, found));
-    }
-    Ok(FindCoordinatorResponse::default().with_coordinators(coordinators))
+    let keys: Vec<&str> = request.coordinator_keys.iter().map(|key| &**key).collect();
+    let ready = prepare(context, key_type, &keys).await;
+    let coordinators = request.coordinator_keys.into_iter().map(|key| {
+        let found = ready.and_then(|()| find(context, key_type, &key));
+        answer(key_type, key, found)
+    });
+    Ok(FindCoordinatorResponse::default().with_coordinators(coordinators.collect()))
+}
+
+/// Has the topic of these keys created if it can be.
+async fn prepare(context: &RequestContext, key_type: i8, keys: &[&str]) -> Result<(), ErrorCode> {
+    if key_type == GROUP { context.services.groups.ensure_topic(keys).await } else { Ok(()) }
 }
 
 /// Where a coordinator is reached.
@@ -59,9 +66,9 @@ impl Node {
     }
 }
 
-async fn find(context: &RequestContext, key_type: i8, key: &str) -> Result<Node, ErrorCode> {
+fn find(context: &RequestContext, key_type: i8, key: &str) -> Result<Node, ErrorCode> {
     match key_type {
-        GROUP => find_group(context, key).await,
+        GROUP => find_group(context, key),
         TRANSACTION => Err(ErrorCode::CoordinatorNotAvailable),
         SHARE if context.version >= SHARE_SINCE_VERSION && is_share_key(key) => {
             Err(ErrorCode::CoordinatorNotAvailable)
@@ -70,13 +77,8 @@ async fn find(context: &RequestContext, key_type: i8, key: &str) -> Result<Node,
     }
 }
 
-async fn find_group(context: &RequestContext, group_id: &str) -> Result<Node, ErrorCode> {
+fn find_group(context: &RequestContext, group_id: &str) -> Result<Node, ErrorCode> {
     let services = &context.services;
-    let created = services.groups.ensure_topic().await;
-    created.map_err(|error: ApiError| {
-        tracing::debug!(%error, "create the topic of committed offsets");
-        ErrorCode::CoordinatorNotAvailable
-    })?;
     let image = services.image();
     let partition = services.groups.partition_of(&image, group_id)?;
     let leader = image.partition(groups::TOPIC, partition).map(|partition| partition.leader);

@@ -1,6 +1,9 @@
 //! The way of a handler to the coordinator of a group: which partition, and the topic that must be there.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::configs::Configs;
 use crate::controller::{Answer, ClusterImage, Command as ControllerCommand, CreateTopic, Partitioning};
@@ -16,15 +19,29 @@ use crate::replication::registry::Registry;
 /// The topic that groups and their offsets are kept in.
 pub const TOPIC: &str = "__consumer_offsets";
 
+/// How long whoever creates the topic waits for it; loading it takes some milliseconds.
+const LONGEST_WAIT_FOR_LOADS: Duration = Duration::from_secs(1);
+
 /// The group coordinators of this broker.
 pub struct Groups {
     pub runtime: Arc<Runtime<GroupShard>>,
-    pub replicas: Arc<Registry>,
-    pub quorum: Quorum,
-    pub configs: Arc<Configs>,
+    replicas: Arc<Registry>,
+    quorum: Quorum,
+    configs: Arc<Configs>,
+    /// Why the topic could not be created, as the log was told last.
+    told_refusal: Mutex<Option<String>>,
 }
 
 impl Groups {
+    pub fn new(
+        runtime: Arc<Runtime<GroupShard>>,
+        replicas: Arc<Registry>,
+        quorum: Quorum,
+        configs: Arc<Configs>,
+    ) -> Groups {
+        Groups { runtime, replicas, quorum, configs, told_refusal: Mutex::default() }
+    }
+
     /// The partition of `__consumer_offsets` that a group lives in. COORDINATOR_NOT_AVAILABLE while there is none.
     pub fn partition_of(&self, image: &ClusterImage, group_id: &str) -> Result<PartitionIndex, ErrorCode> {
         let topic = image.topic(TOPIC).ok_or(ErrorCode::CoordinatorNotAvailable)?;
@@ -39,15 +56,37 @@ impl Groups {
         }
     }
 
-    /// Creates `__consumer_offsets` unless it is there; returns when its partitions here are loaded.
-    pub async fn ensure_topic(&self) -> Result<(), ApiError> {
-        if self.replicas.image().topic(TOPIC).is_none() {
-            self.create_topic().await?;
+    /// Creates `__consumer_offsets` unless it is there, and then returns when the partitions of these groups are
+    /// loaded, or soon: who comes earlier is told COORDINATOR_LOAD_IN_PROGRESS by the coordinator.
+    pub async fn ensure_topic(&self, group_ids: &[&str]) -> Result<(), ErrorCode> {
+        if group_ids.is_empty() || self.replicas.image().topic(TOPIC).is_some() {
+            return Ok(());
         }
-        for (partition, _) in self.runtime.led() {
-            self.runtime.loaded(partition).await;
+        if let Err(error) = self.create_topic().await {
+            self.tell_refusal(&error);
+            return Err(ErrorCode::CoordinatorNotAvailable);
+        }
+        let image = self.replicas.image();
+        let loaded = async {
+            for group_id in group_ids {
+                if let Ok(partition) = self.partition_of(&image, group_id) {
+                    self.runtime.loaded(partition).await;
+                }
+            }
+        };
+        if tokio::time::timeout(LONGEST_WAIT_FOR_LOADS, loaded).await.is_err() {
+            tracing::debug!("{TOPIC} is created and not loaded yet");
         }
         Ok(())
+    }
+
+    /// Clients ask again and again, and the operator is to see a cause once.
+    fn tell_refusal(&self, error: &ApiError) {
+        if is_news(&mut self.told_refusal.lock(), error) {
+            tracing::warn!(%error, "create {TOPIC}; no group has a coordinator until it is there");
+        } else {
+            tracing::debug!(%error, "create {TOPIC}");
+        }
     }
 
     /// As Kafka creates it (`GroupCoordinator.groupMetadataTopicConfigs`).
@@ -81,5 +120,26 @@ impl Groups {
             Some(Err(error)) => Err(error),
             Some(Ok(_)) | None => Ok(()),
         }
+    }
+}
+
+/// Whether `told` is another cause; it is this one from here on.
+fn is_news(told: &mut Option<String>, error: &ApiError) -> bool {
+    let cause = Some(error.to_string());
+    let is_news = *told != cause;
+    *told = cause;
+    is_news
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_news_once_for_each_cause() {
+        let mut told = None;
+        let refused = |message: &str| ApiError::new(ErrorCode::InvalidReplicationFactor, message.to_owned());
+        let causes = ["3 time(s)", "3 time(s)", "2 time(s)", "2 time(s)"];
+        assert_eq!(causes.map(|cause| is_news(&mut told, &refused(cause))), [true, false, true, false]);
     }
 }

@@ -13,6 +13,8 @@ use super::client::Client;
 use crate::protocol::errors::ErrorCode;
 
 const NONE: i16 = 0;
+/// One group in each of two partitions.
+const BOTH_PARTITIONS: [&str; 2] = ["g", "h"];
 
 fn fixture() -> Fixture {
     Fixture::start_with(&[
@@ -22,11 +24,19 @@ fn fixture() -> Fixture {
     ])
 }
 
-/// A client whose groups have a coordinator.
-fn client(fixture: &Fixture) -> Client {
+/// A client whose groups have a coordinator, in a fixture with two partitions of groups.
+pub fn client(fixture: &Fixture) -> Client {
     let mut client = fixture.client();
-    let request = FindCoordinatorRequest::default().with_coordinator_keys(vec!["g".into()]);
-    assert_eq!(client.call(4, &request).coordinators[0].error_code, NONE);
+    let request =
+        FindCoordinatorRequest::default().with_coordinator_keys(BOTH_PARTITIONS.map(Into::into).into());
+    assert!(client.call(4, &request).coordinators.iter().all(|found| found.error_code == NONE));
+    // A broker that has just been started loads them while it answers.
+    let request = DescribeGroupsRequest::default().with_groups(BOTH_PARTITIONS.map(group_id).into());
+    let is_loading = |client: &mut Client| {
+        let loading = ErrorCode::CoordinatorLoadInProgress.code();
+        client.call(5, &request).groups.iter().any(|group| group.error_code == loading)
+    };
+    while is_loading(&mut client) {}
     client
 }
 

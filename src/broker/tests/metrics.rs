@@ -97,7 +97,7 @@ fn groups_and_their_lag_are_told() {
         ("klamm.http.listener", "127.0.0.1:0"),
         ("offsets.topic.replication.factor", "1"),
     ]);
-    let mut client = super::offsets::client(&fixture);
+    let mut client = super::groups::client(&fixture);
     let id = client.create_topic("t", 2, &[]);
     client.produce(9, ("t", id), 0, batch(&["one", "two", "three"]));
     super::offsets::commit(&mut client, 9, "g", -1, &[("t", 0, 2, ""), ("t", 1, 7, "")]);

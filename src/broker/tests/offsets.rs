@@ -10,6 +10,7 @@ use kafka_protocol::protocol::{Decodable, HeaderVersion, StrBytes};
 
 use super::Fixture;
 use super::client::{Client, topic_name};
+use super::groups::client;
 use super::topics::delete;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::Uuid;
@@ -43,13 +44,6 @@ fn find(client: &mut Client, version: i16, key_type: i8, keys: &[&str]) -> FindC
         request.coordinator_keys = keys.collect();
     }
     client.call(version, &request)
-}
-
-/// A client that may commit: the topic of committed offsets is there.
-pub fn client(fixture: &Fixture) -> Client {
-    let mut client = fixture.client();
-    assert_eq!(find(&mut client, 4, 0, &["g"]).coordinators[0].error_code, NONE);
-    client
 }
 
 pub type Commit<'a> = (&'a str, i32, i64, &'a str);
