@@ -6,13 +6,15 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::configs::Configs;
-use crate::controller::{Answer, ClusterImage, Command as ControllerCommand, CreateTopic, Partitioning};
+use crate::controller::{
+    Answer, ClusterImage, Command as ControllerCommand, CreateTopic, Partitioning, TopicImage,
+};
 use crate::coordinator;
 use crate::coordinator::group::command::{Command, Response};
 use crate::coordinator::group::shard::GroupShard;
 use crate::coordinator::runtime::{Runtime, Submitted};
 use crate::protocol::errors::{ApiError, ErrorCode};
-use crate::protocol::ids::PartitionIndex;
+use crate::protocol::ids::{PartitionIndex, TopicId};
 use crate::raft::Quorum;
 use crate::replication::registry::Registry;
 
@@ -28,6 +30,8 @@ pub struct Groups {
     replicas: Arc<Registry>,
     quorum: Quorum,
     configs: Arc<Configs>,
+    /// How many partitions the topic had when this broker started or came to know it.
+    pinned: Mutex<Option<(TopicId, usize)>>,
     /// Why the topic could not be created, as the log was told last.
     told_refusal: Mutex<Option<String>>,
 }
@@ -39,13 +43,25 @@ impl Groups {
         quorum: Quorum,
         configs: Arc<Configs>,
     ) -> Groups {
-        Groups { runtime, replicas, quorum, configs, told_refusal: Mutex::default() }
+        let pinned = replicas.image().topic(TOPIC).map(|topic| (topic.id, topic.partitions.len()));
+        let pinned = Mutex::new(pinned);
+        Groups { runtime, replicas, quorum, configs, pinned, told_refusal: Mutex::default() }
     }
 
     /// The partition of `__consumer_offsets` that a group lives in. COORDINATOR_NOT_AVAILABLE while there is none.
     pub fn partition_of(&self, image: &ClusterImage, group_id: &str) -> Result<PartitionIndex, ErrorCode> {
         let topic = image.topic(TOPIC).ok_or(ErrorCode::CoordinatorNotAvailable)?;
-        Ok(coordinator::partition_for(group_id, topic.partitions.len()))
+        Ok(coordinator::partition_for(group_id, self.partition_count(topic)))
+    }
+
+    /// The partitions that groups are spread over. Those that are added later would lose groups what they have: they
+    /// count from the next start on, as in Kafka.
+    fn partition_count(&self, topic: &TopicImage) -> usize {
+        let mut pinned = self.pinned.lock();
+        match *pinned {
+            Some((id, count)) if id == topic.id => count,
+            Some(_) | None => pinned.insert((topic.id, topic.partitions.len())).1,
+        }
     }
 
     /// Has the group's coordinator decide `command`, if this broker is it.

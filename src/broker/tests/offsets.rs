@@ -2,9 +2,10 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
-    FindCoordinatorRequest, FindCoordinatorResponse, GroupId, OffsetCommitRequest, OffsetCommitResponse,
-    OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse, ResponseHeader,
-    offset_commit_request, offset_delete_request, offset_fetch_request,
+    CreatePartitionsRequest, FindCoordinatorRequest, FindCoordinatorResponse, GroupId, OffsetCommitRequest,
+    OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse,
+    ResponseHeader, create_partitions_request, offset_commit_request, offset_delete_request,
+    offset_fetch_request,
 };
 use kafka_protocol::protocol::{Decodable, HeaderVersion, StrBytes};
 
@@ -12,6 +13,7 @@ use super::Fixture;
 use super::client::{Client, topic_name};
 use super::groups::client;
 use super::topics::delete;
+use crate::coordinator::partition_for;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::Uuid;
 use crate::protocol::wire::{put_count, put_null_array, put_string};
@@ -272,6 +274,28 @@ fn offsets_survive_a_restart() {
     let mut second = client(&fixture);
     assert_eq!(fetch(&mut second, 9, "g", ALL), [found("t", 0, 11, "x again"), found("t", 2, 3, "z")]);
     assert_eq!(fetch(&mut second, 1, "another", Some(&[("t", &[1])])), [found("t", 1, 2, "y")]);
+}
+
+#[test]
+fn partitions_that_are_added_to_the_topic_of_offsets_take_no_groups_away() {
+    let mut fixture = fixture();
+    let mut client = client(&fixture);
+    client.create_topic("t", 1, &[]);
+    commit(&mut client, 9, "h", -1, &[("t", 0, 5, "")]);
+    let topic = create_partitions_request::CreatePartitionsTopic::default()
+        .with_name(topic_name("__consumer_offsets"))
+        .with_count(3)
+        .with_assignments(None);
+    let request = CreatePartitionsRequest::default().with_topics(vec![topic]).with_timeout_ms(5000);
+    assert_eq!(client.call(3, &request).results[0].error_code, NONE);
+    // Of three it would be in another.
+    assert_ne!(partition_for("h", 2), partition_for("h", 3));
+    assert_eq!(fetch(&mut client, 9, "h", ALL), [found("t", 0, 5, "")]);
+    drop(client);
+    // As in Kafka it is looked for there after a restart.
+    fixture.restart();
+    let mut client = super::groups::client(&fixture);
+    assert!(fetch(&mut client, 9, "h", ALL).is_empty());
 }
 
 #[test]
