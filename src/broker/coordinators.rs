@@ -55,12 +55,7 @@ impl Coordinators {
     pub fn new(parts: Parts<'_>) -> Arc<Coordinators> {
         let Parts { me, first_log_directory, replicas, configs, topic_configs, clock, control } = parts;
         let topic = CoordinatorTopic::ConsumerOffsets;
-        let log = Arc::new(TopicLog {
-            topic,
-            replicas: replicas.clone(),
-            configs: topic_configs,
-            clock: clock.clone(),
-        });
+        let log = Arc::new(TopicLog::new(topic, replicas.clone(), topic_configs, clock.clone()));
         let (of_groups, of_batches, written) = (configs.clone(), configs, log.clone());
         let settings = move |partition| {
             let broker = of_batches.broker();

@@ -34,6 +34,7 @@ const OF: PartitionKey = PartitionKey { topic: CoordinatorTopic::ConsumerOffsets
 
 /// One broker's logs and coordinator in a directory, without its sockets.
 struct Machine {
+    replicas: Arc<Registry>,
     log: Arc<TopicLog>,
     view: Arc<LazyView>,
     runtime: Arc<Runtime<Registers>>,
@@ -51,7 +52,7 @@ impl Machine {
         let clock = Clock::system();
         let replicas = Arc::new(Registry::new(RegistryOptions {
             me: ME,
-            image: Arc::new(image(directories[0].id())),
+            image: Arc::new(image(directories[0].id(), 77)),
             directories,
             files: FileCache::below_half_of_the_descriptor_limit(),
             clock: clock.clone(),
@@ -61,12 +62,8 @@ impl Machine {
             cleaner_signal: Arc::new(crate::replication::chores::Signal::default()),
         }));
         replicas.load(1).unwrap();
-        let log = Arc::new(TopicLog {
-            topic: CoordinatorTopic::ConsumerOffsets,
-            replicas,
-            configs,
-            clock: clock.clone(),
-        });
+        let topic = CoordinatorTopic::ConsumerOffsets;
+        let log = Arc::new(TopicLog::new(topic, replicas.clone(), configs, clock.clone()));
         let jobs: Arc<Mutex<VecDeque<Job>>> = Arc::default();
         let (queue, view) = (jobs.clone(), Arc::new(LazyView::inside(path)));
         let runtime = Runtime::new(Options {
@@ -82,7 +79,7 @@ impl Machine {
             }),
             background: Box::new(move |job| queue.lock().push_back(job)),
         });
-        let machine = Machine { log, view, runtime, jobs };
+        let machine = Machine { replicas, log, view, runtime, jobs };
         machine.runtime.lead(PARTITION, LeaderEpoch(0));
         machine.run_jobs();
         machine
@@ -155,13 +152,13 @@ impl Machine {
     /// As a clean stop does.
     fn stop(self) {
         self.runtime.stop();
-        self.log.replicas.close_all(1).unwrap();
+        self.replicas.close_all(1).unwrap();
     }
 }
 
-fn image(directory: Uuid) -> ClusterImage {
+fn image(directory: Uuid, topic_id: u128) -> ClusterImage {
     let mut image = ClusterImage::new("cluster".into());
-    let topic_id = TopicId(Uuid::from_u128(77));
+    let topic_id = TopicId(Uuid::from_u128(topic_id));
     let topic = TopicRecord { name: CoordinatorTopic::ConsumerOffsets.name().into(), topic_id };
     let partition = PartitionRecord {
         partition: PARTITION,
@@ -362,5 +359,27 @@ fn a_coordinator_without_a_replica_is_refused_by_the_log_and_not_for_the_size_of
         machine.log.append(nowhere, LeaderEpoch(0), &mut []),
         Err(AppendFailure::Refused(ApiError { code: ErrorCode::UnknownTopicOrPartition, .. }))
     ));
+    machine.stop();
+}
+
+#[test]
+fn the_log_of_a_later_topic_of_the_same_name_is_not_touched_until_it_is_watched() {
+    let directory = tempfile::tempdir().unwrap();
+    let machine = Machine::start(directory.path());
+    machine.set("r0", Some("1"));
+    let old = machine.replicas.image();
+    let held_by = old.partition(CoordinatorTopic::ConsumerOffsets.name(), PARTITION).unwrap().directories[0];
+    // One change of the metadata has deleted the topic and created it again.
+    machine.replicas.metadata_changed(&old, &Arc::new(image(held_by, 78)), false);
+    assert!(matches!(
+        machine.log.append(PARTITION, LeaderEpoch(0), &mut []),
+        Err(AppendFailure::Refused(ApiError { code: ErrorCode::NotLeaderOrFollower, .. }))
+    ));
+    assert!(machine.log.bounds(PARTITION).is_err());
+    machine.runtime.forget(PARTITION);
+    machine.runtime.lead(PARTITION, LeaderEpoch(0));
+    machine.run_jobs();
+    machine.set("r1", Some("2"));
+    assert_eq!(machine.read(), BTreeMap::from([("r1".to_owned(), "2".to_owned())]));
     machine.stop();
 }

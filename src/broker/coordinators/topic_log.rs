@@ -1,8 +1,10 @@
 //! The partitions of one coordinator topic as the coordinators see them: their logs, through the registry.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use parking_lot::RwLock;
 
 use crate::controller::TopicImage;
 use crate::coordinator::log::{AppendFailure, PartitionReader, PartitionWriter, WatermarkListener};
@@ -15,21 +17,38 @@ use crate::replication::replica::{News, Replica};
 use crate::store::CoordinatorTopic;
 
 pub struct TopicLog {
-    pub topic: CoordinatorTopic,
-    pub replicas: Arc<Registry>,
-    pub configs: TopicConfigs,
-    pub clock: Clock,
+    topic: CoordinatorTopic,
+    replicas: Arc<Registry>,
+    configs: TopicConfigs,
+    clock: Clock,
+    /// The topic that a partition was of when its coordinator began to watch it. A later one of the same name has
+    /// another log, which that coordinator must not touch.
+    watched: RwLock<HashMap<PartitionIndex, TopicId>>,
 }
 
 impl TopicLog {
+    pub fn new(
+        topic: CoordinatorTopic,
+        replicas: Arc<Registry>,
+        configs: TopicConfigs,
+        clock: Clock,
+    ) -> TopicLog {
+        TopicLog { topic, replicas, configs, clock, watched: RwLock::default() }
+    }
+
     fn image(&self) -> Result<Arc<TopicImage>, ErrorCode> {
         let image = self.replicas.image();
         image.topic(self.topic.name()).cloned().ok_or(ErrorCode::UnknownTopicOrPartition)
     }
 
-    /// The replica of a partition that this broker leads.
+    /// The replica of a partition that this broker leads. NOT_LEADER_OR_FOLLOWER when the topic has taken the place of
+    /// the one that is watched.
     pub fn replica(&self, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
-        self.replicas.leader(&*self.image()?, partition)
+        let topic = self.image()?;
+        match self.watched.read().get(&partition) {
+            Some(watched) if *watched != topic.id => Err(ErrorCode::NotLeaderOrFollower),
+            Some(_) | None => self.replicas.leader(&topic, partition),
+        }
     }
 
     /// `max.message.bytes` of the topic. Without a replica nothing is too large: the append is to say what is wrong.
@@ -67,7 +86,11 @@ impl PartitionWriter for TopicLog {
             News::HighWatermark(high_watermark) => listener.watermark_moved(partition, high_watermark),
             News::Closed => listener.closed(partition),
         };
-        Ok(self.replica(partition)?.listen(Box::new(tell))?)
+        let topic = self.image()?;
+        let replica = self.replicas.leader(&topic, partition)?;
+        // Whoever watched before has resigned.
+        self.watched.write().insert(partition, topic.id);
+        Ok(replica.listen(Box::new(tell))?)
     }
 }
 
