@@ -46,9 +46,10 @@ pub enum Command {
     },
     Commit(CommitRequest),
     DeleteOffsets(DeleteOffsetsRequest),
-    /// Topics are gone, and what was committed for them goes too.
+    /// Topics are gone, and what was committed for them goes too: a part of it, from this key on. Empty is the first.
     TopicsDeleted {
         topics: Arc<[(TopicId, Arc<str>)]>,
+        from: Vec<u8>,
     },
 }
 
@@ -62,6 +63,10 @@ pub enum Response {
     Done,
     Commit(CommitResponse),
     DeleteOffsets(DeleteOffsetsResponse),
+    /// Where the next part begins; `None` when all is done.
+    TopicsDeleted {
+        next: Option<Vec<u8>>,
+    },
 }
 
 /// What changes a shard without a record.

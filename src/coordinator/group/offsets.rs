@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::command::{Command, Response, Soft};
+use super::command::{Response, Soft};
 use super::records::{self, OffsetKey, OffsetValue, Record};
 use super::shard::GroupShard;
 use crate::coordinator::shard::{MalformedRecord, Now, Outcome, RequestId, Scan, Stored};
@@ -17,6 +17,8 @@ use crate::protocol::ids::{LeaderEpoch, Offset, PartitionIndex, Timestamp, Topic
 
 /// Tombstones of one decision at most, so that they fit one batch.
 const TOMBSTONES_PER_DECISION: usize = 5_000;
+/// Offsets that one decision looks at, at most, in search of those to delete.
+const VISITS_PER_DECISION: usize = 10_000;
 /// From this version of OffsetCommit on an unknown group is called so.
 const GROUP_ID_NOT_FOUND_SINCE_VERSION: i16 = 9;
 
@@ -220,38 +222,56 @@ pub fn tombstones_of_group(group: &str, stored: &dyn Stored) -> Result<Vec<Recor
     Ok(tombstones)
 }
 
-/// Deletes what was committed for topics that are gone; what a later topic of the same name was given stays. More than
-/// fits one batch is left to the command that follows when this is committed.
+/// Deletes what was committed for topics that are gone, from the key `from` on; what a later topic of the same name was
+/// given stays. A part at a time, so that the partition serves others in between: the answer says where the next begins.
 pub fn topics_deleted(
-    shard: &GroupShard,
-    topics: &Arc<[(TopicId, Arc<str>)]>,
+    topics: &[(TopicId, Arc<str>)],
+    from: Vec<u8>,
     id: RequestId,
     stored: &dyn Stored,
 ) -> Result<Outcome<GroupShard>, ApiError> {
-    let mut outcome = Outcome::reply(id, Response::Done);
-    for group in shard.groups.keys() {
-        for (topic_id, topic) in topics.iter() {
-            visit_offsets(
-                &records::topic_offsets_prefix(group, topic),
-                stored,
-                &mut |_, partition, value| {
-                    if outcome.events.len() == TOMBSTONES_PER_DECISION {
-                        outcome.on_committed = Some(Command::TopicsDeleted { topics: topics.clone() });
-                        return Ok(Scan::Stop);
-                    }
-                    let committed_for = records::decode_offset(value)?.topic_id;
-                    if committed_for == TopicId::ZERO || committed_for == *topic_id {
-                        outcome.durable(tombstone(group, topic, partition));
-                    }
-                    Ok(Scan::Next)
-                },
-            )?;
-            if outcome.on_committed.is_some() {
-                return Ok(outcome);
-            }
+    let mut outcome = Outcome::nothing();
+    let (mut visit_count, mut next, mut failure) = (0, None, Ok(()));
+    stored.scan(&records::offsets_prefix(), &mut |key, value| {
+        if key < from.as_slice() {
+            return Scan::SkipTo(from.clone());
         }
-    }
+        if visit_count == VISITS_PER_DECISION || outcome.events.len() == TOMBSTONES_PER_DECISION {
+            next = Some(key.to_vec());
+            return Scan::Stop;
+        }
+        visit_count += 1;
+        forget(topics, key, value, &mut outcome).unwrap_or_else(|cause| {
+            failure = Err(unreadable(cause));
+            Scan::Stop
+        })
+    })?;
+    failure?;
+    outcome.replies.push((id, Response::TopicsDeleted { next }));
     Ok(outcome)
+}
+
+/// Deletes the offset at `key` if it was committed for one of `topics`. Says where the group's next may be.
+fn forget(
+    topics: &[(TopicId, Arc<str>)],
+    key: &[u8],
+    value: &[u8],
+    outcome: &mut Outcome<GroupShard>,
+) -> Result<Scan, MalformedRecord> {
+    let (group, topic, partition) = records::parts_of_offset_key(key)?;
+    let mut of_this_name = topics.iter().filter(|(_, name)| **name == *topic).peekable();
+    if of_this_name.peek().is_some() {
+        let committed_for = records::decode_offset(value)?.topic_id;
+        if of_this_name.any(|(id, _)| committed_for == TopicId::ZERO || committed_for == *id) {
+            outcome.durable(tombstone(group, topic, partition));
+        }
+        return Ok(Scan::Next);
+    }
+    let prefixes = topics.iter().map(|(_, name)| records::topic_offsets_prefix(group, name));
+    let next_of_group = prefixes.filter(|prefix| prefix.as_slice() > key).min();
+    Ok(Scan::SkipTo(
+        next_of_group.unwrap_or_else(|| records::behind_prefix(&records::group_offsets_prefix(group))),
+    ))
 }
 
 /// Whether the group has a committed offset.

@@ -89,7 +89,9 @@ impl GroupShard {
             Command::DeleteGroup { group } => self.delete_group(group, request, stored),
             Command::Commit(commit) => offsets::commit(self, commit, request, now),
             Command::DeleteOffsets(delete) => offsets::delete(self, delete, request, stored),
-            Command::TopicsDeleted { topics } => offsets::topics_deleted(self, &topics, request, stored),
+            Command::TopicsDeleted { topics, from } => {
+                offsets::topics_deleted(&topics, from, request, stored)
+            }
         }
     }
 

@@ -337,36 +337,43 @@ fn a_deleted_topic_takes_its_offsets_along_but_not_those_of_its_successor() {
         harness.commit(group, "u", 0, 5);
     }
     let gone: Arc<[_]> = vec![(id_of("x"), Arc::from("t"))].into();
-    harness.run(Command::TopicsDeleted { topics: gone }).expect("a map can be read");
+    let done = Ok(Response::TopicsDeleted { next: None });
+    assert_eq!(harness.run(Command::TopicsDeleted { topics: gone, from: Vec::new() }), done);
     assert_eq!(harness.offsets_of("g").len(), 2, "t has been created again before");
 
     let gone: Arc<[_]> = vec![(id_of("t"), Arc::from("t"))].into();
-    assert_eq!(harness.run(Command::TopicsDeleted { topics: gone }), Ok(Response::Done));
+    assert_eq!(harness.run(Command::TopicsDeleted { topics: gone, from: Vec::new() }), done);
     for group in ["g", "h"] {
         assert_eq!(harness.offsets_of(group), [("u".to_owned(), 0, 5)]);
     }
 }
 
 #[test]
-fn the_deletion_of_a_topic_with_many_offsets_goes_on_when_its_first_part_is_committed() {
+fn the_deletion_of_topics_with_many_offsets_is_done_in_parts() {
     let mut harness = Harness::new();
-    let partitions: Vec<CommitPartition> =
+    let many: Vec<CommitPartition> =
         (0..TOMBSTONES_PER_DECISION as i32 + 10).map(|partition| at(partition, 5, "")).collect();
-    harness
-        .run(Command::Commit(commit_of("g", "", -1, vec![topic_of("t", partitions)])))
-        .expect("it is committed");
-    let mut command = Some(Command::TopicsDeleted { topics: vec![(id_of("t"), Arc::from("t"))].into() });
-    let mut decisions = 0;
-    while let Some(next) = command.take() {
-        let outcome = harness.shard.decide(next, RequestId(1), harness.now, &harness.records);
-        let mut outcome = outcome.expect("a map can be read");
-        assert!(outcome.events.len() <= TOMBSTONES_PER_DECISION);
-        command = outcome.on_committed.take();
-        harness.apply(outcome);
-        decisions += 1;
+    let topics = vec![topic_of("t", many), topic_of("u", vec![at(0, 5, "")])];
+    harness.run(Command::Commit(commit_of("g", "", -1, topics))).expect("it is committed");
+    harness.commit("h", "longer", 0, 5);
+    harness.commit("h", "other", 0, 5);
+    let gone: Arc<[_]> = ["longer", "t"].map(|topic| (id_of(topic), Arc::from(topic))).into();
+    let mut from = Some(Vec::new());
+    let mut deleted = Vec::new();
+    while let Some(key) = from.take() {
+        let command = Command::TopicsDeleted { topics: gone.clone(), from: key };
+        let outcome = harness.shard.decide(command, RequestId(1), harness.now, &harness.records);
+        let outcome = outcome.expect("a map can be read");
+        assert!(outcome.on_committed.is_none());
+        deleted.push(outcome.events.len());
+        match harness.apply(outcome).remove(0) {
+            (_, Response::TopicsDeleted { next }) => from = next,
+            other => panic!("{other:?}"),
+        }
     }
-    assert_eq!(decisions, 2);
-    assert!(harness.offsets_of("g").is_empty());
+    assert_eq!(deleted, [TOMBSTONES_PER_DECISION, 11]);
+    assert_eq!(harness.offsets_of("g"), [("u".to_owned(), 0, 5)]);
+    assert_eq!(harness.offsets_of("h"), [("other".to_owned(), 0, 5)]);
 }
 
 #[test]
