@@ -5,34 +5,29 @@ use std::collections::HashSet;
 
 use bytes::{BufMut, BytesMut};
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
-use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
+use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse, GroupId};
 use kafka_protocol::protocol::buf::ByteBufMut;
 use kafka_protocol::protocol::{Encodable, StrBytes};
 
 use super::context::RequestContext;
 use super::error_codes::ErrorCodes;
+use super::groups::Groups;
 use super::wire;
 use crate::coordinator::group::command::{Command, Response};
+use crate::coordinator::runtime::Submitted;
 use crate::protocol::errors::ApiError;
 use crate::protocol::wire::{put_count, put_string};
 
 pub async fn handle(context: &RequestContext, request: DeleteGroupsRequest) -> anyhow::Result<Answer> {
     let groups = &context.services.groups;
     let mut seen = HashSet::new();
-    let named_once = request.groups_names.into_iter().filter(|group| seen.insert(group.clone()));
-    // All are decided before the first is waited for.
-    let submitted: Vec<_> = named_once
-        .map(|group| {
-            let command = Command::DeleteGroup { group: wire::shared(&group) };
-            let submitted = groups.submit(&group, command);
-            (group, submitted)
-        })
-        .collect();
+    let named_once: Vec<GroupId> =
+        request.groups_names.into_iter().filter(|group| seen.insert(group.clone())).collect();
+    let submitted = groups.submit_to_read(named_once.iter().map(deletion).collect()).await;
     let mut answer = Answer::default();
-    for (group, submitted) in submitted {
-        let deleted = submitted.await;
-        if let Ok(response) = &deleted {
-            assert_eq!(*response, Response::Done, "the coordinator answers the command it was given");
+    for (group, submitted) in named_once.into_iter().zip(submitted) {
+        let deleted = finish(groups, &group, submitted).await;
+        if deleted.is_ok() {
             tracing::info!(group = group.as_str(), "group was deleted");
         }
         let error = deleted.err();
@@ -44,6 +39,27 @@ pub async fn handle(context: &RequestContext, request: DeleteGroupsRequest) -> a
         );
     }
     Ok(answer)
+}
+
+fn deletion(group: &GroupId) -> (StrBytes, Command) {
+    (group.0.clone(), Command::DeleteGroup { group: wire::shared(group) })
+}
+
+/// A group with very many offsets is deleted in parts.
+async fn finish(
+    groups: &Groups,
+    group: &GroupId,
+    mut submitted: Submitted<Response>,
+) -> Result<(), ApiError> {
+    loop {
+        match submitted.await? {
+            Response::Done => return Ok(()),
+            Response::SomeDeleted => {
+                submitted = groups.submit_to_read(vec![deletion(group)]).await.remove(0);
+            }
+            other => unreachable!("a deletion is answered as one, not with {other:?}"),
+        }
+    }
 }
 
 /// The response, written by hand where the codec crate ends.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kafka_protocol::protocol::StrBytes;
 use parking_lot::Mutex;
 
 use super::configs::Configs;
@@ -70,6 +71,25 @@ impl Groups {
             Ok(partition) => self.runtime.submit(partition, command),
             Err(code) => Submitted::ready(Err(code.into())),
         }
+    }
+
+    /// As [`Groups::submit`], for commands that read many records: on a thread that may block. All are decided before
+    /// the first answer is waited for.
+    pub async fn submit_to_read(&self, commands: Vec<(StrBytes, Command)>) -> Vec<Submitted<Response>> {
+        let image = self.replicas.image();
+        let placed: Vec<_> = commands
+            .into_iter()
+            .map(|(group_id, command)| (self.partition_of(&image, &group_id), command))
+            .collect();
+        let runtime = self.runtime.clone();
+        let submitted = tokio::task::spawn_blocking(move || {
+            let submit = |(partition, command)| match partition {
+                Ok(partition) => runtime.submit(partition, command),
+                Err(code) => Submitted::ready(Err(ApiError::from(code))),
+            };
+            placed.into_iter().map(submit).collect()
+        });
+        submitted.await.expect("a panic ends the process")
     }
 
     /// Creates `__consumer_offsets` unless it is there, and then returns when the partitions of these groups are

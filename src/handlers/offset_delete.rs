@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kafka_protocol::messages::offset_delete_response::{
     OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
 };
-use kafka_protocol::messages::{OffsetDeleteRequest, OffsetDeleteResponse, TopicName};
+use kafka_protocol::messages::{GroupId, OffsetDeleteRequest, OffsetDeleteResponse, TopicName};
 
 use super::context::RequestContext;
 use super::wire::ByMention;
@@ -61,14 +61,16 @@ pub async fn handle(
 /// One result for each partition, in order.
 async fn delete(
     context: &RequestContext,
-    group_id: &str,
+    group_id: &GroupId,
     topics: Vec<(Arc<str>, Vec<PartitionIndex>)>,
 ) -> Result<Vec<ErrorCode>, ApiError> {
     if group_id.is_empty() {
         return Err(ErrorCode::InvalidGroupId.into());
     }
-    let request = DeleteOffsetsRequest { group: group_id.into(), topics };
-    match context.services.groups.submit(group_id, Command::DeleteOffsets(request)).await? {
+    let request = DeleteOffsetsRequest { group: group_id.as_str().into(), topics };
+    let commands = vec![(group_id.0.clone(), Command::DeleteOffsets(request))];
+    let submitted = context.services.groups.submit_to_read(commands).await.remove(0);
+    match submitted.await? {
         Response::DeleteOffsets(deleted) => Ok(deleted.results),
         other => unreachable!("a deletion is answered as one, not with {other:?}"),
     }

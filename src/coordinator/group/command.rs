@@ -40,7 +40,7 @@ pub enum Command {
     PutOff {
         group: Option<Arc<str>>,
     },
-    /// DeleteGroups, one group: its offsets and its record.
+    /// DeleteGroups, one group: its offsets, as many as fit, and with the last of them its record.
     DeleteGroup {
         group: Arc<str>,
     },
@@ -61,6 +61,8 @@ pub enum Response {
     Leave(LeaveResponse),
     /// DeleteGroups, internal commands.
     Done,
+    /// DeleteGroups: there are more offsets, which the same command deletes.
+    SomeDeleted,
     Commit(CommitResponse),
     DeleteOffsets(DeleteOffsetsResponse),
     /// Where the next part begins; `None` when all is done.

@@ -212,14 +212,19 @@ pub fn fetch_all(group: &str, stored: &dyn Stored) -> Result<Vec<TopicOffsets>, 
     Ok(topics)
 }
 
-/// What deletes all offsets of a group.
-pub fn tombstones_of_group(group: &str, stored: &dyn Stored) -> Result<Vec<Record>, ApiError> {
+/// What deletes the offsets of a group, as many as one decision may, and whether there are more.
+pub fn tombstones_of_group(group: &str, stored: &dyn Stored) -> Result<(Vec<Record>, bool), ApiError> {
     let mut tombstones = Vec::new();
+    let mut has_more = false;
     visit_offsets(&records::group_offsets_prefix(group), stored, &mut |topic, partition, _| {
+        has_more = tombstones.len() == TOMBSTONES_PER_DECISION;
+        if has_more {
+            return Ok(Scan::Stop);
+        }
         tombstones.push(tombstone(group, topic, partition));
         Ok(Scan::Next)
     })?;
-    Ok(tombstones)
+    Ok((tombstones, has_more))
 }
 
 /// Deletes what was committed for topics that are gone, from the key `from` on; what a later topic of the same name was

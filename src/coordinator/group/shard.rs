@@ -105,11 +105,13 @@ impl GroupShard {
             return Err(ApiError::new(ErrorCode::GroupIdNotFound, format!("Group {group} not found.")));
         };
         found.validate_delete()?;
-        let mut outcome = Outcome::reply(id, Response::Done);
-        for record in offsets::tombstones_of_group(&group, stored)? {
-            outcome.durable(record);
+        let mut outcome = Outcome::nothing();
+        let (tombstones, has_more) = offsets::tombstones_of_group(&group, stored)?;
+        tombstones.into_iter().for_each(|tombstone| outcome.durable(tombstone));
+        if !has_more {
+            outcome.durable(Record::Group(group, None));
         }
-        outcome.durable(Record::Group(group, None));
+        outcome.replies.push((id, if has_more { Response::SomeDeleted } else { Response::Done }));
         Ok(outcome)
     }
 

@@ -319,14 +319,25 @@ fn a_group_is_deleted_with_all_of_its_offsets_and_no_others() {
     for (group, partition) in [("g", 0), ("g", 1), ("gg", 0), ("", 0)] {
         harness.commit(group, "t", partition, 5);
     }
-    let tombstones = tombstones_of_group("g", &harness.records).expect("a map can be read");
-    assert_eq!(tombstones, [0, 1].map(|partition| tombstone("g", "t", PartitionIndex(partition))));
-    let mut outcome = Outcome::nothing();
-    tombstones.into_iter().for_each(|record| outcome.durable(record));
-    harness.apply(outcome);
+    assert_eq!(harness.run(Command::DeleteGroup { group: "g".into() }), Ok(Response::Done));
     assert_eq!(has_offsets("g", &harness.records), Ok(false));
     assert_eq!(has_offsets("gg", &harness.records), Ok(true));
     assert_eq!(has_offsets("", &harness.records), Ok(true));
+}
+
+#[test]
+fn a_group_with_very_many_offsets_is_deleted_in_parts_and_its_record_last() {
+    let mut harness = Harness::new();
+    let many: Vec<CommitPartition> =
+        (0..TOMBSTONES_PER_DECISION as i32 + 1).map(|partition| at(partition, 5, "")).collect();
+    harness.run(Command::Commit(commit_of("g", "", -1, vec![topic_of("t", many)]))).expect("it is committed");
+    let delete = || Command::DeleteGroup { group: "g".into() };
+    assert_eq!(harness.run(delete()), Ok(Response::SomeDeleted));
+    assert!(harness.shard.groups.contains_key("g"));
+    assert_eq!(harness.offsets_of("g").len(), 1);
+    assert_eq!(harness.run(delete()), Ok(Response::Done));
+    assert!(!harness.shard.groups.contains_key("g"));
+    assert!(harness.offsets_of("g").is_empty());
 }
 
 #[test]
