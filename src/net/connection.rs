@@ -179,12 +179,13 @@ impl<S: Service> Connection<S> {
     /// one has to be waited for; ready when the present ones have to leave first.
     fn collect_replies(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while self.outbox.is_open() && self.outbox.output().size_bytes() < OUTPUT_HIGH_WATER_SIZE_BYTES {
-            let (output, begun) = ready!(self.replies.poll_next(context));
+            let (mut output, begun) = ready!(self.replies.poll_next(context));
             if let Some(begun) = begun {
                 self.now_us = self.worker.clock.uptime_us();
                 self.worker.metrics.request_done(begun.kind, self.now_us - begun.at_us);
             }
-            self.mute(output.throttle_ms);
+            // Here and not with the next request that is handled, which finds the outbox as it is left.
+            self.mute(std::mem::take(&mut output.throttle_ms));
             if output.close && self.ending.is_none() {
                 self.ending = Some(Ended::Answered);
             }

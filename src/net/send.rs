@@ -138,9 +138,10 @@ impl Outbox {
     }
 
     fn reset(&mut self) {
-        let Output { bytes, files, close: _, throttle_ms: _ } = &mut self.output;
+        let Output { bytes, files, close: _, throttle_ms } = &mut self.output;
         bytes.clear();
         files.clear();
+        *throttle_ms = 0;
         (self.sent, self.files_sent, self.sealed) = (0, 0, false);
     }
 

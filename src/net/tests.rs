@@ -34,6 +34,9 @@ const LARGE: u8 = 6;
 const THROTTLE: u8 = 7;
 /// The same without an answer.
 const THROTTLE_SILENTLY: u8 = 8;
+/// The same two, when the connection has to wait for what they come to.
+const THROTTLE_PARKED: u8 = 9;
+const THROTTLE_PARKED_SILENTLY: u8 = 10;
 
 struct TestService {
     waiting: RefCell<Vec<oneshot::Sender<()>>>,
@@ -57,6 +60,7 @@ impl Service for TestService {
     }
 
     fn handle(&self, _session: &mut Tell, frame: &mut [u8], out: &mut Output) -> Handled {
+        assert_eq!(out.throttle_ms, 0, "no request is throttled for another");
         match frame[0] {
             ECHO => answer(out, frame),
             SILENT => return Handled::Nothing,
@@ -89,6 +93,15 @@ impl Service for TestService {
             THROTTLE_SILENTLY => {
                 out.throttle_ms = number(frame);
                 return Handled::Nothing;
+            }
+            THROTTLE_PARKED => {
+                let mut out = Output { throttle_ms: number(frame), ..Output::default() };
+                answer(&mut out, frame);
+                return Handled::Wait(Box::pin(std::future::ready(out)));
+            }
+            THROTTLE_PARKED_SILENTLY => {
+                let out = Output { throttle_ms: number(frame), ..Output::default() };
+                return Handled::Wait(Box::pin(std::future::ready(out)));
             }
             CLOSE => return Handled::Close("the test asked for it"),
             LARGE => answer(out, &vec![7; number(frame) as usize]),
@@ -510,6 +523,20 @@ fn a_throttled_response_leaves_at_once_and_the_next_request_waits() {
         stream.set_nonblocking(false).expect("blocking");
         assert_eq!(read_frame(&mut stream), [ECHO, 1]);
         assert!(clock.uptime_ms() >= 299, "the connection rests for as long as it was told");
+    }
+}
+
+#[test]
+fn a_throttled_response_that_was_waited_for_pauses_its_connection_once() {
+    let harness = Harness::start();
+    for request in [THROTTLE_PARKED, THROTTLE_PARKED_SILENTLY] {
+        let mut stream = harness.connect();
+        stream.write_all(&[throttle(request, 20), frame(&[ECHO, 1])].concat()).expect("write");
+        if request == THROTTLE_PARKED {
+            assert_eq!(read_frame(&mut stream)[0], THROTTLE_PARKED);
+        }
+        // The service refuses to handle a request with the pause of the one before.
+        assert_eq!(read_frame(&mut stream), [ECHO, 1]);
     }
 }
 
