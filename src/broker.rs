@@ -338,6 +338,7 @@ fn quorum_options(
         configs: Box::new(move || checked_against.in_force()),
         default_partition_count: config.metadata.num_partitions,
         default_replication_factor: config.metadata.default_replication_factor as i16,
+        supported_features: registration::supported_features(),
         segment_size_bytes: config.metadata.metadata_log_segment_bytes,
         snapshot_record_count: config.metadata.metadata_log_max_record_bytes_between_snapshots
             / LEAST_RECORD_SIZE,

@@ -37,21 +37,26 @@ pub fn describe(
         };
         endpoints.push(Endpoint { name: listener.name.clone(), host, port, security_protocol: PLAINTEXT });
     }
-    let features = features::SUPPORTED.iter().map(|feature| SupportedFeature {
-        name: feature.name.to_owned(),
-        min_level: feature.min_version,
-        max_level: feature.max_version,
-    });
     Ok(RegisterBroker {
         broker_id: config.node_id,
         cluster_id: String::new(),
         incarnation_id,
         endpoints,
-        features: features.collect(),
+        features: supported_features(),
         rack: config.rack.clone(),
         directories,
         fenced: false,
     })
+}
+
+/// What this build can run.
+pub fn supported_features() -> Vec<SupportedFeature> {
+    let features = features::SUPPORTED.iter().map(|feature| SupportedFeature {
+        name: feature.name.to_owned(),
+        min_level: feature.min_version,
+        max_level: feature.max_version,
+    });
+    features.collect()
 }
 
 /// Registers, and gives a cluster without features those of this build. Returns the broker's epoch.

@@ -256,4 +256,6 @@ pub struct Inputs<'a> {
     pub configs: &'a InForce,
     pub default_partition_count: i32,
     pub default_replication_factor: i16,
+    /// What this node can run, whether or not it is registered.
+    pub supported_features: &'a [SupportedFeature],
 }

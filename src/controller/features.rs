@@ -1,10 +1,11 @@
 //! Finalized feature levels (`FeatureControlManager`, KIP-584). Pure.
 
+use std::iter;
+
 use crate::controller::command::{Answer, FeatureUpdate, Inputs, Outcome, UpgradeType};
 use crate::controller::image::ClusterImage;
 use crate::controller::records::{FeatureLevelRecord, MetadataRecord};
 use crate::protocol::errors::{ApiError, ErrorCode};
-use crate::protocol::ids::BrokerId;
 
 const METADATA_VERSION: &str = "metadata.version";
 /// Kafka's features besides (`Feature`). Level 0, off, is one that every node supports of each of them.
@@ -24,12 +25,11 @@ pub(super) fn update(
     validate_only: bool,
     inputs: &Inputs<'_>,
 ) -> Result<Outcome, ApiError> {
-    let me = inputs.configs.config().node_id;
     let mut by_name: Vec<&FeatureUpdate> = updates.iter().collect();
     by_name.sort_by(|one, other| one.name.cmp(&other.name));
     let mut records = Vec::new();
     for update in by_name {
-        check(image, update, me).map_err(|reason| {
+        check(image, update, inputs).map_err(|reason| {
             let message = format!(
                 "The update failed for all features since the following feature had an error: {reason}"
             );
@@ -52,7 +52,7 @@ fn level(image: &ClusterImage, feature: &str) -> i16 {
 }
 
 /// Why a level cannot be had, as a sentence.
-fn check(image: &ClusterImage, update: &FeatureUpdate, me: BrokerId) -> Result<(), String> {
+fn check(image: &ClusterImage, update: &FeatureUpdate, inputs: &Inputs<'_>) -> Result<(), String> {
     let refuse = |reason: String| {
         Err(format!("Invalid update version {} for feature {}. {reason}", update.level, update.name))
     };
@@ -62,7 +62,7 @@ fn check(image: &ClusterImage, update: &FeatureUpdate, me: BrokerId) -> Result<(
     if update.level < 0 {
         return refuse("A feature version cannot be less than 0.".to_owned());
     }
-    if let Some(reason) = unsupported(image, update, me) {
+    if let Some(reason) = unsupported(image, update, inputs) {
         return refuse(reason);
     }
     let current = level(image, &update.name);
@@ -94,12 +94,15 @@ fn check(image: &ClusterImage, update: &FeatureUpdate, me: BrokerId) -> Result<(
     Ok(())
 }
 
-/// Who cannot run the level. This node is broker and controller in one, and asked as a controller first.
-fn unsupported(image: &ClusterImage, update: &FeatureUpdate, me: BrokerId) -> Option<String> {
-    let nodes = image.broker(me).map(|broker| (format!("Local controller {me}"), broker));
-    let brokers = image.brokers.values().map(|broker| (format!("Broker {}", broker.id), broker));
-    nodes.into_iter().chain(brokers).find_map(|(node, broker)| {
-        let supported = broker.features.iter().find(|feature| feature.name == update.name);
+/// Who cannot run the level. This node is asked first, as a controller: it is one also while no broker is registered,
+/// and could not register with a level beyond its own.
+fn unsupported(image: &ClusterImage, update: &FeatureUpdate, inputs: &Inputs<'_>) -> Option<String> {
+    let me = inputs.configs.config().node_id;
+    let own = (format!("Local controller {me}"), inputs.supported_features);
+    let brokers = image.brokers.values();
+    let brokers = brokers.map(|broker| (format!("Broker {}", broker.id), broker.features.as_slice()));
+    iter::once(own).chain(brokers).find_map(|(node, features)| {
+        let supported = features.iter().find(|feature| feature.name == update.name);
         let (least, most) = supported.map_or((0, 0), |feature| (feature.min_level, feature.max_level));
         if (least..=most).contains(&update.level) {
             return None;

@@ -16,13 +16,25 @@ struct Cluster {
     image: ClusterImage,
     log: Vec<Vec<MetadataRecord>>,
     configs: InForce,
+    supported_features: Vec<SupportedFeature>,
 }
 
 impl Cluster {
     fn empty() -> Cluster {
         let (config, _) = BrokerConfig::from_properties(&ConfigMap::new()).unwrap();
         let configs = InForce::as_started(ConfigMap::new(), config);
-        Cluster { image: ClusterImage::new("cluster".into()), log: Vec::new(), configs }
+        let supported = [
+            ("eligible.leader.replicas.version", 0, 1),
+            ("group.version", 0, 1),
+            ("metadata.version", 7, 33),
+        ];
+        let supported_features = supported.map(|(name, min_level, max_level)| SupportedFeature {
+            name: name.to_owned(),
+            min_level,
+            max_level,
+        });
+        let supported_features = supported_features.to_vec();
+        Cluster { image: ClusterImage::new("cluster".into()), log: Vec::new(), configs, supported_features }
     }
 
     /// Brokers 1 to `count`, each with two log directories.
@@ -41,6 +53,7 @@ impl Cluster {
             configs: &self.configs,
             default_partition_count: 1,
             default_replication_factor: 1,
+            supported_features: &self.supported_features,
         };
         decide(&self.image, command, &mut inputs)
     }
@@ -479,6 +492,20 @@ fn a_feature_goes_up_within_what_brokers_support_and_down_only_when_allowed() {
     assert_eq!(update(0, UpgradeType::SafeDowngrade), Ok(Answer::UpdateFeatures));
     assert_eq!(refusal(update(1, UpgradeType::UnsafeDowngrade)).0, ErrorCode::InvalidUpdateVersion);
     assert!(cluster.image.features.is_empty());
+}
+
+#[test]
+fn a_feature_goes_no_higher_than_this_node_supports_while_no_broker_is_registered() {
+    let mut cluster = Cluster::empty();
+    let mut update = |level| {
+        let (name, upgrade_type) = ("group.version".to_owned(), UpgradeType::Upgrade);
+        let updates = vec![FeatureUpdate { name, level, upgrade_type }];
+        cluster.run(Command::UpdateFeatures { updates, validate_only: false })
+    };
+    let (code, message) = refusal(update(30_000));
+    assert_eq!(code, ErrorCode::InvalidUpdateVersion);
+    assert!(message.contains("Local controller"), "{message}");
+    assert_eq!(update(1), Ok(Answer::UpdateFeatures));
 }
 
 /// A cluster in which a bit of everything has happened.

@@ -14,7 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
 use crate::config::layers::InForce;
-use crate::controller::{Answer, ClusterImage, Command, Inputs, MetadataRecord, Randomness, decide};
+use crate::controller::{
+    Answer, ClusterImage, Command, Inputs, MetadataRecord, Randomness, SupportedFeature, decide,
+};
 use crate::env::rng::Rng;
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::Offset;
@@ -40,6 +42,7 @@ pub struct Rules {
     pub configs: InForceNow,
     pub default_partition_count: i32,
     pub default_replication_factor: i16,
+    pub supported_features: Vec<SupportedFeature>,
     pub rng: Arc<Rng>,
 }
 
@@ -110,6 +113,7 @@ impl Proposer {
                 configs: &configs,
                 default_partition_count: self.rules.default_partition_count,
                 default_replication_factor: self.rules.default_replication_factor,
+                supported_features: &self.rules.supported_features,
             };
             let result = decide(&image, &command, &mut inputs).map(|outcome| {
                 for record in &outcome.records {

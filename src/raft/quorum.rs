@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
-use crate::controller::{Answer, ClusterImage, Command};
+use crate::controller::{Answer, ClusterImage, Command, SupportedFeature};
 use crate::env::clock::Clock;
 use crate::env::rng::Rng;
 use crate::protocol::errors::{ApiError, ErrorCode};
@@ -40,6 +40,8 @@ pub struct Options {
     pub configs: InForceNow,
     pub default_partition_count: i32,
     pub default_replication_factor: i16,
+    /// What this node can run.
+    pub supported_features: Vec<SupportedFeature>,
     pub segment_size_bytes: u32,
     /// Records after which a snapshot is taken.
     pub snapshot_record_count: u64,
@@ -144,6 +146,7 @@ impl Quorum {
                 configs: options.configs,
                 default_partition_count: options.default_partition_count,
                 default_replication_factor: options.default_replication_factor,
+                supported_features: options.supported_features,
                 rng: options.rng,
             },
             snapshot_record_count: options.snapshot_record_count,

@@ -35,6 +35,7 @@ fn options(directory: &Path) -> Options {
         configs: Box::new(default_configs),
         default_partition_count: 1,
         default_replication_factor: 1,
+        supported_features: Vec::new(),
         segment_size_bytes: 1024 * 1024,
         snapshot_record_count: u64::MAX,
         kept_entry_count: 0,
