@@ -33,10 +33,11 @@ const MAX_SHARD_ACCOUNT_COUNT: usize = 4096;
 /// An account that nobody used for so long is forgotten (`ClientQuotaManager.InactiveSensorExpirationTimeSeconds`).
 const ACCOUNT_EXPIRATION_MS: i64 = 3_600_000;
 
-/// Whose usage of what.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// Whose usage of what. It owns no memory: client ids are the clients' to choose, and long ones would make accounts large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum AccountKey {
-    Client { quota: QuotaType, user: &'static str, client_id: String },
+    /// A client by the hashes of its id, with keys that no client knows.
+    Client { quota: QuotaType, user: &'static str, client_id: [u64; 2] },
     Connections(IpAddr),
 }
 
@@ -54,6 +55,8 @@ pub struct ClientQuotas {
     limits: ArcSwapOption<QuotaLimits>,
     shards: [Mutex<HashMap<AccountKey, Account>>; SHARD_COUNT],
     hasher: RandomState,
+    /// The other half of what clients are told apart by.
+    second_hasher: RandomState,
     window: Window,
     controller_window: Window,
 }
@@ -64,6 +67,7 @@ impl ClientQuotas {
             limits: ArcSwapOption::empty(),
             shards: Default::default(),
             hasher: RandomState::new(),
+            second_hasher: RandomState::new(),
             window: Window {
                 sample_count: settings.quota_window_num,
                 sample_duration_ms: settings.quota_window_size_seconds * 1000,
@@ -117,7 +121,7 @@ impl ClientQuotas {
     /// Counts `amount` and answers for how long the client has to rest.
     fn record(&self, meter: &Meter, quota: QuotaType, amount: f64, now_ms: i64) -> u32 {
         let Some(limit) = meter.limits.find(quota, USER, &meter.client_id) else { return 0 };
-        let throttle_ms = self.update(key(quota, &limit), now_ms, |account| {
+        let throttle_ms = self.update(self.key(quota, &limit), now_ms, |account| {
             account.rate.record(self.window, amount, now_ms);
             account.rate.throttle_time_ms(self.window, limit.per_second, now_ms)
         });
@@ -137,7 +141,7 @@ impl ClientQuotas {
         let quota = QuotaType::ControllerMutation;
         let Some(limit) = meter.limits.find(quota, USER, &meter.client_id) else { return 0 };
         let (window, per_second) = (self.controller_window, limit.per_second);
-        self.update(key(quota, &limit), now_ms, |account| {
+        self.update(self.key(quota, &limit), now_ms, |account| {
             let before_ms = account.tokens.throttle_time_ms(window, per_second, now_ms);
             if is_strict && before_ms > 0.0 {
                 return before_ms as u32;
@@ -150,10 +154,16 @@ impl ClientQuotas {
     /// Takes back what [`ClientQuotas::record`] has counted at the same time.
     fn unrecord(&self, meter: &Meter, quota: QuotaType, amount: f64, now_ms: i64) {
         if let Some(limit) = meter.limits.find(quota, USER, &meter.client_id) {
-            self.update(key(quota, &limit), now_ms, |account| {
+            self.update(self.key(quota, &limit), now_ms, |account| {
                 account.rate.record(self.window, -amount, now_ms)
             });
         }
+    }
+
+    fn key(&self, quota: QuotaType, limit: &Limit<'_>) -> AccountKey {
+        let user = if limit.user.is_empty() { "" } else { USER };
+        let client_id = [&self.hasher, &self.second_hasher].map(|hasher| hasher.hash_one(limit.client_id));
+        AccountKey::Client { quota, user, client_id }
     }
 
     fn update<T>(&self, key: AccountKey, now_ms: i64, change: impl FnOnce(&mut Account) -> T) -> T {
@@ -166,11 +176,6 @@ impl ClientQuotas {
         account.used_ms = now_ms;
         change(account)
     }
-}
-
-fn key(quota: QuotaType, limit: &Limit<'_>) -> AccountKey {
-    let user = if limit.user.is_empty() { "" } else { USER };
-    AccountKey::Client { quota, user, client_id: limit.client_id.to_owned() }
 }
 
 /// Forgets the accounts that have expired, and if there are none the half that has rested longest.
@@ -351,6 +356,19 @@ mod tests {
         let count: usize = quotas.shards.iter().map(|shard| shard.lock().len()).sum();
         assert!(count <= SHARD_COUNT * MAX_SHARD_ACCOUNT_COUNT);
         assert!(count >= SHARD_COUNT * MAX_SHARD_ACCOUNT_COUNT / 4);
+    }
+
+    #[test]
+    fn an_account_is_small_however_long_the_id_of_its_client_is() {
+        assert!(!std::mem::needs_drop::<AccountKey>(), "a key owns no memory");
+        assert!(size_of::<AccountKey>() <= 64);
+        let quotas = quotas(&[(&[("client-id", None)], "producer_byte_rate", 100.0)]);
+        let record = |last: &str| {
+            let client_id = "c".repeat(32_000) + last;
+            let meter = quotas.meter(Some(&client_id), || 0).unwrap();
+            quotas.record(&meter, QuotaType::Produce, 900.0, 0)
+        };
+        assert_eq!((record("a"), record("b"), record("a")), (0, 0, 8000));
     }
 
     #[test]
