@@ -37,7 +37,11 @@ const ACCOUNT_EXPIRATION_MS: i64 = 3_600_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum AccountKey {
     /// A client by the hashes of its id, with keys that no client knows.
-    Client { quota: QuotaType, user: &'static str, client_id: [u64; 2] },
+    Client {
+        quota: QuotaType,
+        user: &'static str,
+        client_id: [u64; 2],
+    },
     Connections(IpAddr),
 }
 

@@ -489,9 +489,9 @@ impl Replica {
         appender.log.as_mut().map(|log| work(log, high_watermark))
     }
 
-    /// The producers it remembers. `None` when the partition is closed.
-    pub fn producers(&self) -> Option<Vec<ProducerEntry>> {
-        self.with_log(|log, _| log.producers().entries().cloned().collect())
+    /// What is to be told of each producer it remembers. `None` when the partition is closed.
+    pub fn producers<T>(&self, describe: impl FnMut(&ProducerEntry) -> T) -> Option<Vec<T>> {
+        self.with_log(|log, _| log.producers().entries().map(describe).collect())
     }
 
     /// What `ticket` names is on disk; lets the high watermark follow where a flush held it back.
