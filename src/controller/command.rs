@@ -139,8 +139,6 @@ pub struct ConfigReplacement {
 #[derive(Clone, Debug)]
 pub struct QuotaAlteration {
     pub entity: QuotaEntity,
-    /// Whether the address that `entity` names, if it does, is one or resolves to one: the asker has looked it up.
-    pub ip_is_known: bool,
     /// Keys and values; `None` takes a quota away.
     pub operations: Vec<(String, Option<QuotaValue>)>,
 }

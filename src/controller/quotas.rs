@@ -9,7 +9,7 @@ use crate::controller::limits;
 use crate::controller::records::{ClientQuotaRecord, MetadataRecord};
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::security::entity::{
-    CLIENT_ID, IP, IP_QUOTAS, QuotaEntity, QuotaNumber, QuotaValue, USER, USER_AND_CLIENT_QUOTAS,
+    CLIENT_ID, IP, IP_QUOTAS, QuotaEntity, QuotaNumber, QuotaValue, USER, USER_AND_CLIENT_QUOTAS, address,
 };
 
 /// What a fraction may be off for a quota of whole numbers.
@@ -51,7 +51,7 @@ fn changes(
 ) -> Result<Vec<MetadataRecord>, ApiError> {
     let entity = &alteration.entity;
     check_entity(entity)?;
-    let known = known_quotas(alteration)?;
+    let known = known_quotas(entity)?;
     let current = image.client_quotas.get(entity);
     let mut records = Vec::new();
     for (key, value) in operations {
@@ -83,8 +83,7 @@ fn check_entity(entity: &QuotaEntity) -> Result<(), ApiError> {
 }
 
 /// The quotas that entities of this kind can have.
-fn known_quotas(alteration: &QuotaAlteration) -> Result<&'static [(&'static str, QuotaNumber)], ApiError> {
-    let entity = &alteration.entity;
+fn known_quotas(entity: &QuotaEntity) -> Result<&'static [(&'static str, QuotaNumber)], ApiError> {
     let Some(ip) = entity.0.get(IP) else { return Ok(USER_AND_CLIENT_QUOTAS) };
     if entity.has(USER) || entity.has(CLIENT_ID) {
         return invalid(
@@ -92,7 +91,8 @@ fn known_quotas(alteration: &QuotaAlteration) -> Result<&'static [(&'static str,
         );
     }
     match ip {
-        Some(ip) if !alteration.ip_is_known => invalid(format!("{ip} is not a valid IP or resolvable host.")),
+        // Kafka takes the name of a host too, and resolves it. A connection is known by its address alone.
+        Some(ip) if address(ip).is_none() => invalid(format!("{ip} is not a valid IP or resolvable host.")),
         Some(_) | None => Ok(IP_QUOTAS),
     }
 }

@@ -9,16 +9,13 @@ use super::context::RequestContext;
 use super::wire;
 use crate::controller::{Answer, Command, QuotaAlteration};
 use crate::protocol::errors::{ApiError, ErrorCode};
-use crate::security::entity::{IP, QuotaEntity, QuotaValue};
+use crate::security::entity::{QuotaEntity, QuotaValue};
 
 pub async fn handle(
     context: &RequestContext,
     request: AlterClientQuotasRequest,
 ) -> anyhow::Result<AlterClientQuotasResponse> {
-    let mut alterations = Vec::with_capacity(request.entries.len());
-    for entry in &request.entries {
-        alterations.push(alteration(entry).await);
-    }
+    let alterations: Vec<QuotaAlteration> = request.entries.iter().map(alteration).collect();
     let entities: Vec<QuotaEntity> = alterations.iter().map(|alteration| alteration.entity.clone()).collect();
     let command = Command::AlterClientQuotas { alterations, validate_only: request.validate_only };
     let results = match context.services.quorum.propose(command).await {
@@ -30,7 +27,7 @@ pub async fn handle(
     Ok(AlterClientQuotasResponse::default().with_entries(entries))
 }
 
-async fn alteration(entry: &EntryData) -> QuotaAlteration {
+fn alteration(entry: &EntryData) -> QuotaAlteration {
     let parts = entry.entity.iter().map(|part| {
         let name = part.entity_name.as_ref().map(|name| name.to_string());
         (part.entity_type.to_string(), name)
@@ -40,17 +37,7 @@ async fn alteration(entry: &EntryData) -> QuotaAlteration {
         let value = (!operation.remove).then_some(QuotaValue(operation.value));
         (operation.key.to_string(), value)
     });
-    let operations = operations.collect();
-    let ip_is_known = match entity.0.get(IP) {
-        Some(Some(host)) => resolves(host).await,
-        Some(None) | None => true,
-    };
-    QuotaAlteration { entity, ip_is_known, operations }
-}
-
-async fn resolves(host: &str) -> bool {
-    // An address is its own name, and the resolver is not asked.
-    tokio::net::lookup_host((host, 0)).await.is_ok_and(|mut addresses| addresses.next().is_some())
+    QuotaAlteration { entity, operations: operations.collect() }
 }
 
 fn altered(entity: &QuotaEntity, result: &Result<(), ApiError>) -> AlteredEntry {

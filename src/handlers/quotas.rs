@@ -110,8 +110,8 @@ impl ClientQuotas {
     /// For how long a connection that `ip` opens is held before it is closed; `None` for one that is welcome.
     pub fn hold_connection(&self, ip: IpAddr, now_ms: i64) -> Option<i64> {
         let limits = self.limits.load();
-        let per_second = limits.as_ref()?.connection_rate(&ip.to_string())?;
-        let throttle_ms = self.update(AccountKey::Connections(ip), now_ms, |account| {
+        let per_second = limits.as_ref()?.connection_rate(ip)?;
+        let throttle_ms = self.update(AccountKey::Connections(ip.to_canonical()), now_ms, |account| {
             account.rate.record(self.window, 1.0, now_ms);
             let throttle_ms = account.rate.throttle_time_ms(self.window, per_second, now_ms);
             if throttle_ms > 0.0 {

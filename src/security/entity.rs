@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 pub const USER: &str = "user";
 pub const CLIENT_ID: &str = "client-id";
@@ -28,6 +29,12 @@ impl QuotaEntity {
     pub fn has(&self, entity_type: &str) -> bool {
         self.0.contains_key(entity_type)
     }
+}
+
+/// The address that an ip entity names; the different ways to write one come to the same. There is none for a host
+/// name: what it resolves to is not a rule.
+pub fn address(name: &str) -> Option<IpAddr> {
+    name.parse().ok().map(|address: IpAddr| address.to_canonical())
 }
 
 /// As Kafka shows it in messages.

@@ -5,10 +5,11 @@
 //! level: all clients of a user do when the quota is the user's.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use super::entity::{
     CLIENT_ID, CONNECTION_CREATION_RATE, CONSUMER_BYTE_RATE, CONTROLLER_MUTATION_RATE, IP,
-    PRODUCER_BYTE_RATE, QuotaEntity, QuotaValues, REQUEST_PERCENTAGE, USER,
+    PRODUCER_BYTE_RATE, QuotaEntity, QuotaValues, REQUEST_PERCENTAGE, USER, address,
 };
 
 /// What users and clients have quotas of.
@@ -55,7 +56,8 @@ pub struct QuotaLimits {
     users: HashMap<String, Clients>,
     default_user: Clients,
     no_user: Clients,
-    addresses: HashMap<String, QuotaValues>,
+    /// In their canonical form.
+    addresses: HashMap<IpAddr, QuotaValues>,
     default_address: QuotaValues,
 }
 
@@ -63,15 +65,18 @@ impl QuotaLimits {
     pub fn new<'a>(quotas: impl IntoIterator<Item = (&'a QuotaEntity, &'a QuotaValues)>) -> QuotaLimits {
         let mut limits = QuotaLimits::default();
         for (entity, values) in quotas {
-            *limits.place(entity) = values.clone();
+            if let Some(place) = limits.place(entity) {
+                *place = values.clone();
+            }
         }
         limits
     }
 
-    fn place(&mut self, entity: &QuotaEntity) -> &mut QuotaValues {
+    /// Where the quotas of an entity stand; `None` for an ip that is no address.
+    fn place(&mut self, entity: &QuotaEntity) -> Option<&mut QuotaValues> {
         match entity.0.get(IP) {
-            Some(Some(address)) => return self.addresses.entry(address.clone()).or_default(),
-            Some(None) => return &mut self.default_address,
+            Some(Some(name)) => return Some(self.addresses.entry(address(name)?).or_default()),
+            Some(None) => return Some(&mut self.default_address),
             None => {}
         }
         let clients = match entity.0.get(USER) {
@@ -79,11 +84,11 @@ impl QuotaLimits {
             Some(None) => &mut self.default_user,
             None => &mut self.no_user,
         };
-        match entity.0.get(CLIENT_ID) {
+        Some(match entity.0.get(CLIENT_ID) {
             Some(Some(client_id)) => clients.named.entry(client_id.clone()).or_default(),
             Some(None) => &mut clients.default,
             None => &mut clients.all,
-        }
+        })
     }
 
     /// The quota of this type that counts for a client; a client without an id has none of its own.
@@ -108,9 +113,9 @@ impl QuotaLimits {
     }
 
     /// Connections that `address` may open in a second.
-    pub fn connection_rate(&self, address: &str) -> Option<f64> {
+    pub fn connection_rate(&self, address: IpAddr) -> Option<f64> {
         let of = |values: &QuotaValues| values.get(CONNECTION_CREATION_RATE).map(|value| value.0);
-        self.addresses.get(address).and_then(of).or_else(|| of(&self.default_address))
+        self.addresses.get(&address.to_canonical()).and_then(of).or_else(|| of(&self.default_address))
     }
 }
 
@@ -189,8 +194,23 @@ mod tests {
         };
         let quotas = [set(Some("10.0.0.1"), 5.0), set(None, 1.0)];
         let limits = QuotaLimits::new(quotas.iter().map(|(entity, values)| (entity, values)));
-        assert_eq!(limits.connection_rate("10.0.0.1"), Some(5.0));
-        assert_eq!(limits.connection_rate("10.0.0.2"), Some(1.0));
-        assert_eq!(QuotaLimits::default().connection_rate("10.0.0.2"), None);
+        let address = |text: &str| text.parse().unwrap();
+        assert_eq!(limits.connection_rate(address("10.0.0.1")), Some(5.0));
+        assert_eq!(limits.connection_rate(address("10.0.0.2")), Some(1.0));
+        assert_eq!(QuotaLimits::default().connection_rate(address("10.0.0.2")), None);
+    }
+
+    #[test]
+    fn an_address_is_the_same_however_it_is_written() {
+        let rate = |name: &str, peer: &str| {
+            let values = QuotaValues::from([(CONNECTION_CREATION_RATE.to_owned(), QuotaValue(5.0))]);
+            let entity = QuotaEntity::new([(IP, Some(name.to_owned()))]);
+            QuotaLimits::new([(&entity, &values)]).connection_rate(peer.parse().unwrap())
+        };
+        assert_eq!(rate("0:0:0:0:0:0:0:1", "::1"), Some(5.0));
+        assert_eq!(rate("::ffff:10.0.0.1", "10.0.0.1"), Some(5.0));
+        assert_eq!(rate("10.0.0.1", "::ffff:10.0.0.1"), Some(5.0));
+        assert_eq!(rate("FE80::0A", "fe80::a"), Some(5.0));
+        assert_eq!(rate("localhost", "127.0.0.1"), None, "a name is no address");
     }
 }

@@ -10,7 +10,7 @@ pub(super) fn entity(parts: &[(&str, Option<&str>)]) -> QuotaEntity {
 
 pub(super) fn quotas(parts: &[(&str, Option<&str>)], operations: &[(&str, Option<f64>)]) -> QuotaAlteration {
     let operations = operations.iter().map(|(key, value)| (key.to_string(), value.map(QuotaValue)));
-    QuotaAlteration { entity: entity(parts), ip_is_known: true, operations: operations.collect() }
+    QuotaAlteration { entity: entity(parts), operations: operations.collect() }
 }
 
 fn alter_quotas(
@@ -62,8 +62,7 @@ fn a_quota_that_is_only_validated_is_not_set() {
 fn quotas_that_make_no_sense_are_refused_in_kafkas_words() {
     let rate = [("producer_byte_rate", Some(1.0))];
     let user: &[(&str, Option<&str>)] = &[("user", None)];
-    let mut unknown_host = quotas(&[("ip", Some("nowhere"))], &[]);
-    unknown_host.ip_is_known = false;
+    let unknown_host = quotas(&[("ip", Some("nowhere"))], &[]);
     let cases = [
         (quotas(&[], &rate), "Invalid empty client quota entity"),
         (quotas(&[("group", None)], &rate), "Unhandled client quota entity type: group"),
