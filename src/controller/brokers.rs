@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use crate::controller::command::{Answer, Inputs, Outcome, RegisterBroker};
-use crate::controller::configs;
 use crate::controller::image::{ClusterImage, PartitionImage, TopicImage};
 use crate::controller::partition_change::{Election, PartitionChange};
 use crate::controller::records::{
     MetadataRecord, PartitionChangeRecord, RegisterBrokerRecord, UnregisterBrokerRecord,
 };
+use crate::controller::{configs, limits};
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::{BrokerId, Offset, PartitionIndex, Uuid};
 
@@ -139,6 +139,7 @@ pub(super) fn unregister(
     }
     let record = UnregisterBrokerRecord { broker_id: broker, broker_epoch: registered.epoch };
     records.push(MetadataRecord::UnregisterBroker(record));
+    limits::check_record_count(records.len())?;
     Ok(Outcome { records, answer: Answer::UnregisterBroker })
 }
 

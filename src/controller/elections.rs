@@ -2,6 +2,7 @@
 
 use crate::controller::command::{Answer, ElectionResults, ElectionType, Inputs, Outcome};
 use crate::controller::image::{ClusterImage, TopicImage};
+use crate::controller::limits;
 use crate::controller::partition_change::{Election, PartitionChange};
 use crate::controller::records::MetadataRecord;
 use crate::protocol::errors::{ApiError, ErrorCode};
@@ -13,7 +14,7 @@ pub(super) fn elect(
     election: ElectionType,
     partitions: Option<&[(String, Vec<PartitionIndex>)]>,
     inputs: &Inputs<'_>,
-) -> Outcome {
+) -> Result<Outcome, ApiError> {
     let mut records = Vec::new();
     let mut results = ElectionResults::new();
     match partitions {
@@ -43,7 +44,8 @@ pub(super) fn elect(
             }
         }
     }
-    Outcome { records, answer: Answer::ElectLeaders(results) }
+    limits::check_record_count(records.len())?;
+    Ok(Outcome { records, answer: Answer::ElectLeaders(results) })
 }
 
 fn elect_one(

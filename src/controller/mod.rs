@@ -36,6 +36,7 @@ pub use command::{
     TopicReference, UpgradeType,
 };
 pub use image::{BrokerImage, ClusterImage, ConfigMap, PartitionImage, TopicImage};
+pub use limits::size_bytes;
 pub use placement::Randomness;
 pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
 pub use records::{
@@ -51,6 +52,15 @@ use crate::protocol::errors::ApiError;
 /// What a command comes to on `image`: records to write and the answer to give once they are applied, or a
 /// refusal of the whole command. Writes nothing.
 pub fn decide(image: &ClusterImage, command: &Command, inputs: &mut Inputs<'_>) -> Result<Outcome, ApiError> {
+    let outcome = outcome(image, command, inputs)?;
+    // Without its registration a broker does not start; what it leads makes it large, and nobody's request.
+    if !matches!(command, Command::RegisterBroker(_)) {
+        limits::check_records_size(&outcome.records)?;
+    }
+    Ok(outcome)
+}
+
+fn outcome(image: &ClusterImage, command: &Command, inputs: &mut Inputs<'_>) -> Result<Outcome, ApiError> {
     match command {
         Command::RegisterBroker(registration) => brokers::register(image, registration, inputs),
         Command::CreateTopics { topics, validate_only } => {
@@ -79,10 +89,10 @@ pub fn decide(image: &ClusterImage, command: &Command, inputs: &mut Inputs<'_>) 
             features::update(image, updates, *validate_only, inputs)
         }
         Command::ElectLeaders { election, partitions } => {
-            Ok(elections::elect(image, *election, partitions.as_deref(), inputs))
+            elections::elect(image, *election, partitions.as_deref(), inputs)
         }
         Command::AlterPartitionReassignments { topics, allow_replication_factor_change } => {
-            Ok(reassignments::alter(image, topics, *allow_replication_factor_change, inputs))
+            reassignments::alter(image, topics, *allow_replication_factor_change, inputs)
         }
         Command::AssignDirectory { topic_id, partition, broker_id, directory } => {
             directories::assign(image, (*topic_id, *partition), *broker_id, *directory)

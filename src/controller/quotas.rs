@@ -78,6 +78,9 @@ fn check_entity(entity: &QuotaEntity) -> Result<(), ApiError> {
         if name.as_deref() == Some("") {
             return invalid(format!("Empty {entity_type} not supported"));
         }
+        if name.as_ref().is_some_and(|name| name.len() > limits::MAX_NAME_SIZE_BYTES) {
+            return invalid(format!("The name of this {entity_type} is too long"));
+        }
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::controller::command::{Answer, Inputs, Outcome, PartitionReassignment,
 use crate::controller::image::{ClusterImage, PartitionImage, TopicImage};
 use crate::controller::partition_change::{Election, PartitionChange};
 use crate::controller::records::MetadataRecord;
-use crate::controller::{configs, elections, partitions};
+use crate::controller::{configs, elections, limits, partitions};
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::{BrokerId, PartitionIndex};
 
@@ -17,7 +17,7 @@ pub(super) fn alter(
     topics: &[(String, Vec<PartitionReassignment>)],
     allow_replication_factor_change: bool,
     inputs: &Inputs<'_>,
-) -> Outcome {
+) -> Result<Outcome, ApiError> {
     let mut records = Vec::new();
     let mut results = ReassignmentResults::with_capacity(topics.len());
     for (topic, partitions) in topics {
@@ -34,7 +34,8 @@ pub(super) fn alter(
         let altered = altered.collect();
         results.push((topic.clone(), altered));
     }
-    Outcome { records, answer: Answer::AlterPartitionReassignments(results) }
+    limits::check_record_count(records.len())?;
+    Ok(Outcome { records, answer: Answer::AlterPartitionReassignments(results) })
 }
 
 fn find<'a>(

@@ -11,6 +11,9 @@ use crate::controller::records::{
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::security::scram::{MAX_ITERATIONS, MIN_ITERATIONS, ScramCredential, ScramMechanism};
 
+/// Far above any salt in use; Kafka's tools make 26 bytes.
+const MAX_SALT_SIZE_BYTES: usize = 1024;
+
 /// AlterUserScramCredentials: a user is altered at most once in a request, by whatever mechanism.
 pub(super) fn alter(
     image: &ClusterImage,
@@ -65,6 +68,9 @@ fn upsert(upsertion: &ScramUpsertion) -> Result<MetadataRecord, ApiError> {
     if upsertion.salted_password.0.is_empty() {
         return refuse("Salted password must not be empty");
     }
+    if upsertion.salt.len() > MAX_SALT_SIZE_BYTES {
+        return refuse("Salt is too long");
+    }
     let credential =
         ScramCredential::new(mechanism, &upsertion.salt, &upsertion.salted_password, upsertion.iterations);
     let name = upsertion.name.clone();
@@ -72,8 +78,12 @@ fn upsert(upsertion: &ScramUpsertion) -> Result<MetadataRecord, ApiError> {
 }
 
 fn check(name: &str, mechanism: i8) -> Result<ScramMechanism, ApiError> {
+    let refuse = |message: &str| Err(ApiError::new(ErrorCode::UnacceptableCredential, message));
     if name.is_empty() {
-        return Err(ApiError::new(ErrorCode::UnacceptableCredential, "Username must not be empty"));
+        return refuse("Username must not be empty");
+    }
+    if name.len() > limits::MAX_NAME_SIZE_BYTES {
+        return refuse("Username is too long");
     }
     ScramMechanism::from_code(mechanism)
         .ok_or_else(|| ApiError::new(ErrorCode::UnsupportedSaslMechanism, "Unknown SCRAM mechanism"))

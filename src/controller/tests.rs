@@ -1,5 +1,6 @@
 //! Stories: commands decided on an image, their records replayed, the image looked at.
 
+mod bounds;
 mod leadership;
 mod security;
 

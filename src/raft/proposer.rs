@@ -15,7 +15,7 @@ use tracing::debug;
 
 use crate::config::layers::InForce;
 use crate::controller::{
-    Answer, ClusterImage, Command, Inputs, MetadataRecord, Randomness, SupportedFeature, decide,
+    self, Answer, ClusterImage, Command, Inputs, MetadataRecord, Randomness, SupportedFeature, decide,
 };
 use crate::env::rng::Rng;
 use crate::protocol::errors::{ApiError, ErrorCode};
@@ -23,8 +23,10 @@ use crate::protocol::ids::Offset;
 use crate::raft::state_machine::{Published, StateMachine};
 use crate::raft::types::{CommittedLeaderId, Records, TypeConfig};
 
-/// Records that one entry holds, unless a single command has more: entries stay well under 1 MiB.
+/// Records that one entry holds, unless a single command has more.
 const MAX_ENTRY_RECORD_COUNT: usize = 4096;
+/// Bytes of records after which an entry takes no further command; the last one may have as many as a command may.
+const MAX_ENTRY_SIZE_BYTES: usize = 1024 * 1024;
 /// Commands that one entry answers.
 const MAX_ENTRY_COMMAND_COUNT: usize = 256;
 
@@ -103,7 +105,7 @@ impl Proposer {
         // The image may be ahead of the metrics that told the offset.
         let next_offset = next_offset.max(image.applied + 1);
         let configs = (self.rules.configs)();
-        let mut records = Vec::new();
+        let (mut records, mut size_bytes) = (Vec::new(), 0);
         let mut decided = Vec::new();
         let mut next = Some(first);
         while let Some(Proposal { command, answer }) = next {
@@ -119,11 +121,14 @@ impl Proposer {
                 for record in &outcome.records {
                     image.replay(record, next_offset).expect("records fit the image they were decided on");
                 }
+                size_bytes += controller::size_bytes(&outcome.records);
                 records.extend(outcome.records);
                 outcome.answer
             });
             decided.push((answer, result));
-            let is_full = records.len() >= MAX_ENTRY_RECORD_COUNT || decided.len() >= MAX_ENTRY_COMMAND_COUNT;
+            let is_full = records.len() >= MAX_ENTRY_RECORD_COUNT
+                || size_bytes >= MAX_ENTRY_SIZE_BYTES
+                || decided.len() >= MAX_ENTRY_COMMAND_COUNT;
             next = if is_full { None } else { self.waiting.try_recv().ok() };
         }
         (records, decided)

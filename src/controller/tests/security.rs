@@ -62,11 +62,13 @@ fn a_quota_that_is_only_validated_is_not_set() {
 fn quotas_that_make_no_sense_are_refused_in_kafkas_words() {
     let rate = [("producer_byte_rate", Some(1.0))];
     let user: &[(&str, Option<&str>)] = &[("user", None)];
+    let long = "x".repeat(40_000);
     let unknown_host = quotas(&[("ip", Some("nowhere"))], &[]);
     let cases = [
         (quotas(&[], &rate), "Invalid empty client quota entity"),
         (quotas(&[("group", None)], &rate), "Unhandled client quota entity type: group"),
         (quotas(&[("user", Some(""))], &rate), "Empty user not supported"),
+        (quotas(&[("user", Some(&long))], &rate), "The name of this user is too long"),
         (
             quotas(&[("ip", None), ("user", None)], &rate),
             "Invalid quota entity combination, IP entity shouldnot be combined with User or ClientId",
@@ -165,6 +167,10 @@ fn credentials_that_make_no_sense_are_refused_in_kafkas_words() {
     refused(Some(deletion("alice", 3)), None, UnsupportedSaslMechanism, "Unknown SCRAM mechanism");
     refused(None, Some(upsertion("alice", 0, 4096)), UnsupportedSaslMechanism, "Unknown SCRAM mechanism");
     refused(None, Some(upsertion("alice", 1, 4095)), UnacceptableCredential, "Too few iterations");
+    let long = "x".repeat(40_000);
+    refused(None, Some(upsertion(&long, 1, 4096)), UnacceptableCredential, "Username is too long");
+    let salted = ScramUpsertion { salt: vec![1; 1025], ..upsertion("alice", 1, 4096) };
+    refused(None, Some(salted), UnacceptableCredential, "Salt is too long");
     refused(None, Some(upsertion("alice", 2, 16385)), UnacceptableCredential, "Too many iterations");
 }
 
