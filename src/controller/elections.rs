@@ -1,5 +1,7 @@
 //! Elections that somebody asks for (`ReplicationControlManager.electLeaders`; KIP-183, KIP-460). Pure.
 
+use std::collections::BTreeSet;
+
 use crate::controller::command::{Answer, ElectionResults, ElectionType, Inputs, Outcome};
 use crate::controller::image::{ClusterImage, TopicImage};
 use crate::controller::limits;
@@ -19,10 +21,13 @@ pub(super) fn elect(
     let mut results = ElectionResults::new();
     match partitions {
         Some(partitions) => {
+            let mut seen = BTreeSet::new();
             for (topic, indexes) in partitions {
-                let elected = indexes
-                    .iter()
-                    .map(|index| (*index, elect_one(image, topic, *index, election, inputs, &mut records)));
+                let elected = indexes.iter().map(|index| {
+                    let elected = check_named_once(&mut seen, topic, *index)
+                        .and_then(|()| elect_one(image, topic, *index, election, inputs, &mut records));
+                    (*index, elected)
+                });
                 results.push((topic.clone(), elected.collect()));
             }
         }
@@ -46,6 +51,19 @@ pub(super) fn elect(
     }
     limits::check_record_count(records.len())?;
     Ok(Outcome { records, answer: Answer::ElectLeaders(results) })
+}
+
+/// Refuses a partition that the command has named before: both changes would begin where the partition is.
+pub(super) fn check_named_once<'a>(
+    seen: &mut BTreeSet<(&'a str, PartitionIndex)>,
+    topic: &'a str,
+    index: PartitionIndex,
+) -> Result<(), ApiError> {
+    if seen.insert((topic, index)) {
+        return Ok(());
+    }
+    let message = format!("The partition {topic}-{index} is named more than once.");
+    Err(ApiError::new(ErrorCode::InvalidRequest, message))
 }
 
 fn elect_one(

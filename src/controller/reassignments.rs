@@ -20,9 +20,12 @@ pub(super) fn alter(
 ) -> Result<Outcome, ApiError> {
     let mut records = Vec::new();
     let mut results = ReassignmentResults::with_capacity(topics.len());
+    let mut seen = BTreeSet::new();
     for (topic, partitions) in topics {
         let altered = partitions.iter().map(|PartitionReassignment { partition, replicas }| {
-            let altered = find(image, topic, *partition).and_then(|(found, current)| match replicas {
+            let found = elections::check_named_once(&mut seen, topic, *partition)
+                .and_then(|()| find(image, topic, *partition));
+            let altered = found.and_then(|(found, current)| match replicas {
                 Some(replicas) => {
                     let allowed = allow_replication_factor_change;
                     change(image, (found, *partition, current), replicas, allowed, inputs)

@@ -158,6 +158,35 @@ fn replicas_in_sync_are_dropped_at_once() {
 }
 
 #[test]
+fn a_partition_is_changed_once_in_a_request() {
+    let mut cluster = with_partition_on(&[1, 2], "1");
+    let to = |replicas| PartitionReassignment { partition: PartitionIndex(0), replicas: Some(ids(replicas)) };
+    let topics = [vec![to(&[2, 1]), to(&[1])], vec![to(&[2])]];
+    let command = Command::AlterPartitionReassignments {
+        topics: topics.map(|partitions| ("t".to_owned(), partitions)).to_vec(),
+        allow_replication_factor_change: true,
+    };
+    let Answer::AlterPartitionReassignments(results) = cluster.run(command).unwrap() else {
+        panic!("another answer")
+    };
+    let codes = |results: ReassignmentResults| -> Vec<Option<ErrorCode>> {
+        let results = results.into_iter().flat_map(|(_, partitions)| partitions);
+        results.map(|(_, result)| result.err().map(|refusal| refusal.code)).collect()
+    };
+    let twice = Some(ErrorCode::InvalidRequest);
+    assert_eq!(codes(results), [None, twice, twice]);
+    assert_eq!(partition(&cluster).replicas, ids(&[2, 1]));
+
+    let index = PartitionIndex(0);
+    let partitions = vec![("t".to_owned(), vec![index, index]), ("t".to_owned(), vec![index])];
+    let election = ElectionType::Preferred;
+    let command = Command::ElectLeaders { election, partitions: Some(partitions) };
+    let Answer::ElectLeaders(results) = cluster.run(command).unwrap() else { panic!("another answer") };
+    assert_eq!(codes(results), [None, twice, twice]);
+    assert_eq!(partition(&cluster).leader_epoch, LeaderEpoch(1));
+}
+
+#[test]
 fn impossible_reassignments_are_refused() {
     let mut cluster = with_partition_on(&[1, 2], "1");
     for replicas in [&[][..], &[1, 1], &[1, 9]] {
