@@ -262,7 +262,7 @@ impl Log {
         Ok(true)
     }
 
-    /// Everything here can be rebuilt, so a full disk does not stop a roll.
+    /// A full disk does not stop a roll: the next flush seals the segment, and the recovery point does not pass it before.
     fn complete_sealed(&self, active: &ActiveSegment, next_base_offset: Offset) {
         let give_back = || -> io::Result<()> {
             if active.reserved_to_bytes > active.size_bytes {

@@ -20,9 +20,7 @@ use crate::log::producer_snapshot;
 use crate::log::producer_state::ProducerState;
 use crate::log::read::LogView;
 use crate::log::recovery::{self, OpenError, Recovered};
-use crate::log::segment::{
-    OFFSET_INDEX_SUFFIX, SNAPSHOT_SUFFIX, Segment, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, file_name,
-};
+use crate::log::segment::{SNAPSHOT_SUFFIX, Segment, file_name};
 use crate::protocol::ids::{LeaderEpoch, Offset, Timestamp, TopicId};
 
 /// What a log is opened with.
@@ -69,7 +67,7 @@ pub struct Log {
     pub(super) producers: ProducerState,
     pub(super) producer_expiration_ms: Arc<AtomicI64>,
     pub(super) epochs: EpochCache,
-    /// Everything before it is on disk.
+    /// Everything before it is on disk, and recovery need not read it.
     pub(super) flushed_to: Offset,
     /// Flush tickets of an older history do not count.
     pub(super) truncation_count: u64,
@@ -84,6 +82,8 @@ pub struct Log {
 #[derive(Debug)]
 pub struct FlushTicket {
     up_to: Offset,
+    /// At most `up_to`: the segments before it have their transaction indexes on disk as well.
+    complete_to: Offset,
     truncation_count: u64,
     segments: Vec<Arc<Segment>>,
     directory: Option<Arc<Path>>,
@@ -230,14 +230,25 @@ impl Log {
     fn flush_ticket(&self, up_to: Offset) -> FlushTicket {
         let segments = self.view.segments();
         let mut unflushed = Vec::new();
+        let mut complete_to = up_to;
         for (index, segment) in segments.iter().enumerate() {
-            let end = segments.get(index + 1).map_or(self.log_end_offset(), |next| next.base_offset());
-            if segment.base_offset() < up_to && end > self.flushed_to {
-                unflushed.push(segment.clone());
+            let next = segments.get(index + 1);
+            let end = next.map_or(self.log_end_offset(), |next| next.base_offset());
+            if segment.base_offset() >= up_to || end <= self.flushed_to {
+                continue;
             }
+            let is_incomplete = match next {
+                Some(_) => !seal_again(segment),
+                None => segment.has_unwritten_transactions(),
+            };
+            if is_incomplete {
+                complete_to = complete_to.min(segment.base_offset());
+            }
+            unflushed.push(segment.clone());
         }
         FlushTicket {
             up_to,
+            complete_to,
             truncation_count: self.truncation_count,
             segments: unflushed,
             directory: self.has_new_names.then(|| self.directory.clone()),
@@ -248,17 +259,17 @@ impl Log {
     /// The ticket's files have been flushed.
     pub fn mark_flushed(&mut self, ticket: &FlushTicket) {
         if ticket.truncation_count == self.truncation_count {
-            self.flushed_to = self.flushed_to.max(ticket.up_to);
-            // A roll since then made a name that this ticket did not know.
+            self.flushed_to = self.flushed_to.max(ticket.complete_to);
+            // A roll since then made a name that this ticket did not know; a segment that is sealed late makes another.
             let knew_all =
-                self.active.as_ref().is_none_or(|active| active.segment.base_offset() <= ticket.up_to);
+                self.active.as_ref().is_none_or(|active| active.segment.base_offset() <= ticket.complete_to);
             if ticket.directory.is_some() && knew_all {
                 self.has_new_names = false;
             }
         }
     }
 
-    /// Everything before it is on disk; goes into the recovery-point checkpoint.
+    /// Everything before it is on disk, and can be trusted after a crash; goes into the recovery-point checkpoint.
     pub fn recovery_point(&self) -> Offset {
         self.flushed_to
     }
@@ -307,14 +318,21 @@ impl Log {
         Ok(Some(RemovedDirectory { path, remove_at: Timestamp(now.0.saturating_add(delay_ms)) }))
     }
 
-    /// Gives back reserved blocks and writes the active segment's indexes and the producer snapshot.
+    /// Gives back reserved blocks and writes the producer snapshot, the active segment's indexes, and those that found no
+    /// space when the log rolled.
     fn complete_files(&mut self) -> anyhow::Result<()> {
         let Some(active) = &self.active else { return Ok(()) };
         if active.reserved_to_bytes > active.size_bytes {
             let file = active.segment.file().context("open active segment")?;
             file.truncate(active.size_bytes).context("give back reserved blocks")?;
         }
-        active.segment.seal().context("write the active segment's indexes")?;
+        for segment in self.view.segments().iter() {
+            if !segment.is_sealed() || Arc::ptr_eq(segment, &active.segment) {
+                segment
+                    .seal()
+                    .with_context(|| format!("write the indexes of {}", segment.path().display()))?;
+            }
+        }
         self.write_producer_snapshot(self.log_end_offset())?;
         self.is_changed = false;
         Ok(())
@@ -374,11 +392,8 @@ impl FlushTicket {
                 continue;
             }
             flushed.with_context(|| format!("flush {}", path.display()))?;
-            let suffixes = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX];
-            for suffix in suffixes.into_iter().filter(|_| segment.is_sealed()) {
-                // Indexes can be rebuilt: one that is missing or fails to sync is checked when it is loaded.
-                let synced = fs::File::open(&segment.path_of(suffix)).and_then(|file| file.sync_data());
-                drop(synced);
+            if segment.is_sealed() {
+                segment.sync_indexes().with_context(|| format!("flush the indexes of {}", path.display()))?;
             }
         }
         if let Some(directory) = &self.directory
@@ -389,4 +404,16 @@ impl FlushTicket {
         }
         Ok(())
     }
+}
+
+/// Completes a segment behind the active one whose index files found no space when the log rolled; answers whether it is complete.
+fn seal_again(segment: &Arc<Segment>) -> bool {
+    if segment.is_sealed() {
+        return true;
+    }
+    let sealed = segment.seal();
+    if let Err(error) = &sealed {
+        warn!(segment = %segment.path().display(), "a sealed segment is still incomplete: {error:#}");
+    }
+    sealed.is_ok()
 }

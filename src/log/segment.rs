@@ -142,7 +142,7 @@ impl Segment {
         self.size_bytes.store(size_bytes, Ordering::Release);
     }
 
-    /// Takes no batches; its index files are complete unless a roll found no space for them.
+    /// Its index files are complete. False of a segment that takes batches, and of one behind it when a roll found no space.
     pub fn is_sealed(&self) -> bool {
         self.is_sealed.load(Ordering::Relaxed)
     }
@@ -354,18 +354,41 @@ impl Segment {
             let path = self.path_of(suffix);
             fs::replace_derived_file(&path, bytes).with_context(|| format!("write {}", path.display()))
         };
-        write(OFFSET_INDEX_SUFFIX, &offsets)?;
-        write(TIME_INDEX_SUFFIX, &times)?;
+        // First what cannot be rebuilt.
         let transactions_path = self.path_of(TXN_INDEX_SUFFIX);
         if aborted.is_empty() {
             fs::remove(&transactions_path).context("remove an outdated transaction index")?;
         } else {
             write(TXN_INDEX_SUFFIX, &aborted)?;
         }
+        write(OFFSET_INDEX_SUFFIX, &offsets)?;
+        write(TIME_INDEX_SUFFIX, &times)?;
         let mut warm = self.warm.lock();
         self.is_sealed.store(true, Ordering::Relaxed);
         self.charge(&mut warm);
         Ok(())
+    }
+
+    /// `fdatasync` of a sealed segment's index files. Offset and time index can be rebuilt: one that is missing or fails to
+    /// sync is checked when it is loaded. Nothing but the transaction index tells what was aborted.
+    pub(super) fn sync_indexes(&self) -> io::Result<()> {
+        let sync = |suffix| {
+            let path = self.path_of(suffix);
+            retry_without_idle_files(&self.files, || File::open(&path)).and_then(|file| file.sync_data())
+        };
+        for suffix in [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX] {
+            sync(suffix).ok();
+        }
+        match sync(TXN_INDEX_SUFFIX) {
+            // Nothing was aborted, or the segment is gone.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Whether aborted transactions are known on the heap only.
+    pub(super) fn has_unwritten_transactions(self: &Arc<Segment>) -> bool {
+        !self.is_sealed() && self.with_indexes(|indexes| !indexes.aborted.is_empty()).unwrap_or(true)
     }
 
     /// The segment takes batches from here on: the index files fall behind, so the indexes must stay on the heap.

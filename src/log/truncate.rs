@@ -41,7 +41,8 @@ impl Log {
         last.set_size_bytes(end_position);
         last.truncate_indexes(end_position, to)?;
         self.truncation_count += 1;
-        self.flushed_to = self.flushed_to.min(to);
+        let complete_to = if last.has_unwritten_transactions() { last.base_offset() } else { to };
+        self.flushed_to = self.flushed_to.min(complete_to);
         self.is_changed = true;
         self.view.publish_truncation(kept.to_vec(), to);
         for segment in dropped.iter().rev() {

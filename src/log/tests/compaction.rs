@@ -60,7 +60,7 @@ fn produced(producer: i64, sequence: i32, key: &str, value: &str) -> Vec<u8> {
     keyed(header, NOW.0, &[(key, Some(value))])
 }
 
-fn transactional(producer: i64, sequence: i32, key: &str, value: &str) -> Vec<u8> {
+pub(super) fn transactional(producer: i64, sequence: i32, key: &str, value: &str) -> Vec<u8> {
     let header = BatchHeader {
         producer_id: ProducerId(producer),
         producer_epoch: ProducerEpoch(0),
@@ -71,7 +71,7 @@ fn transactional(producer: i64, sequence: i32, key: &str, value: &str) -> Vec<u8
     keyed(header, NOW.0, &[(key, Some(value))])
 }
 
-fn end_transaction(log: &mut Log, producer: i64, control_type: ControlType) {
+pub(super) fn end_transaction(log: &mut Log, producer: i64, control_type: ControlType) {
     let header = BatchHeader {
         producer_id: ProducerId(producer),
         producer_epoch: ProducerEpoch(0),

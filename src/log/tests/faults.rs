@@ -2,8 +2,10 @@
 
 use rustix::io::Errno;
 
+use super::compaction::{end_transaction, transactional};
 use super::*;
 use crate::env::faults::{Operation, on};
+use crate::protocol::summary::ControlType;
 
 #[test]
 fn a_full_disk_refuses_the_append_and_space_brings_it_back() {
@@ -154,4 +156,91 @@ fn few_descriptors_serve_many_segments() {
     log.close().expect("close");
     let log = partition.open_after_clean_stop();
     assert_eq!(offsets_from(&log.view(), Offset(0), Offset(101)).len(), 101);
+}
+
+/// A log that rolls with the next append, whose only segment holds an aborted transaction.
+fn with_an_aborted_transaction() -> (Partition, Log) {
+    let partition = Partition::with(TopicConfig { segment_bytes: 1000, ..Partition::new().config });
+    let mut log = partition.open_after_clean_stop();
+    append(&mut log, &transactional(5, 0, "key", "aborted")).expect("append");
+    end_transaction(&mut log, 5, ControlType::Abort);
+    append(&mut log, &batch(1, 700, NOW.0, 0)).expect("append");
+    (partition, log)
+}
+
+fn aborted_count(log: &Log) -> usize {
+    log.view().aborted_transactions(Offset(0), log.log_end_offset()).expect("read").len()
+}
+
+#[test]
+fn a_transaction_index_without_space_is_written_by_a_later_flush() {
+    for index in [".txnindex", ".index", ".timeindex"] {
+        let (partition, mut log) = with_an_aborted_transaction();
+        let full =
+            on(Operation::Open, &partition.path(&format!("00000000000000000000{index}.tmp")), Errno::NOSPC)
+                .inject();
+        assert!(append(&mut log, &batch(1, 700, NOW.0, 0)).expect("append").has_rolled);
+        let ticket = log.unflushed();
+        ticket.flush().expect("flush");
+        assert_eq!(ticket.up_to(), Offset(4), "the records themselves are on disk");
+        log.mark_flushed(&ticket);
+        assert_eq!(log.recovery_point(), Offset(0), "{index}: a crash would lose what was aborted");
+        drop(full);
+        let ticket = log.unflushed_sealed();
+        ticket.flush().expect("flush");
+        log.mark_flushed(&ticket);
+        assert_eq!(log.recovery_point(), Offset(3));
+        drop(log);
+        let options = OpenOptions { recovery_point: Offset(3), ..partition.options() };
+        assert_eq!(aborted_count(&Log::open(options, NOW).expect("open")), 1);
+    }
+}
+
+#[test]
+fn a_transaction_index_without_space_is_written_by_a_clean_stop() {
+    let (partition, mut log) = with_an_aborted_transaction();
+    let path = partition.path("00000000000000000000.txnindex.tmp");
+    let full = on(Operation::Open, &path, Errno::NOSPC).inject();
+    assert!(append(&mut log, &batch(1, 700, NOW.0, 0)).expect("append").has_rolled);
+    log.close().expect_err("no start could trust these files");
+    drop(full);
+    let mut log = partition.open_after_crash().expect("open");
+    assert_eq!(aborted_count(&log), 1);
+    append(&mut log, &transactional(6, 0, "key", "aborted")).expect("append");
+    end_transaction(&mut log, 6, ControlType::Abort);
+    let full =
+        on(Operation::Open, &partition.path("00000000000000000003.txnindex.tmp"), Errno::NOSPC).inject();
+    assert!(append(&mut log, &batch(1, 700, NOW.0, 0)).expect("append").has_rolled);
+    drop(full);
+    log.close().expect("close");
+    assert_eq!(aborted_count(&partition.open_after_clean_stop()), 2);
+}
+
+#[test]
+fn a_flush_does_not_move_the_recovery_point_into_a_segment_with_aborted_transactions() {
+    let (partition, mut log) = with_an_aborted_transaction();
+    let ticket = log.unflushed();
+    ticket.flush().expect("flush");
+    log.mark_flushed(&ticket);
+    assert_eq!(log.recovery_point(), Offset(0));
+    let path = partition.path("00000000000000000000.txnindex.tmp");
+    let full = on(Operation::Open, &path, Errno::NOSPC).inject();
+    assert!(append(&mut log, &batch(1, 700, NOW.0, 0)).expect("append").has_rolled);
+    let options = OpenOptions { recovery_point: log.recovery_point(), ..partition.options() };
+    drop((log, full));
+    assert_eq!(aborted_count(&Log::open(options, NOW).expect("open")), 1);
+}
+
+#[test]
+fn a_transaction_index_that_fails_to_sync_fails_the_flush() {
+    let suffix = "00000000000000000000.txnindex";
+    for operation in [Operation::Open, Operation::Sync] {
+        let (partition, mut log) = with_an_aborted_transaction();
+        append(&mut log, &batch(1, 700, NOW.0, 0)).expect("append");
+        let ticket = log.unflushed_sealed();
+        let broken = on(operation, &partition.path(suffix), Errno::IO).inject();
+        ticket.flush().expect_err("the disk said no");
+        drop(broken);
+        ticket.flush().expect("flush");
+    }
 }
