@@ -338,6 +338,9 @@ impl Segment {
     pub fn modified(&self) -> Result<Timestamp, SegmentError> {
         let path = self.path();
         fs::modified(&path).map_err(|error| {
+            if self.is_removed() && error.kind() == io::ErrorKind::NotFound {
+                return SegmentError::Removed;
+            }
             SegmentError::Failed(anyhow::Error::new(error).context(format!("stat {}", path.display())))
         })
     }

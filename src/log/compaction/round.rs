@@ -129,8 +129,11 @@ impl<'a> Round<'a> {
             groups: VecDeque::new(),
             stats: Stats::default(),
         };
-        round.map_keys()?;
-        round.group_segments()?;
+        let begun = match round.map_keys() {
+            Ok(()) => round.group_segments(),
+            Err(error) => Err(error),
+        };
+        begun.map_err(|error| unless_removed(error, &round.source.segments))?;
         Ok(round)
     }
 
@@ -231,7 +234,7 @@ impl<'a> Round<'a> {
         {
             tracing::warn!(log = %self.source.directory.display(), "{error:#}");
         }
-        cleaned.map(Some)
+        cleaned.map(Some).map_err(|error| unless_removed(error, &segments))
     }
 
     fn clean(&mut self, segments: &[Arc<Segment>]) -> Result<CleanedGroup, CompactionError> {
@@ -293,6 +296,12 @@ impl<'a> Round<'a> {
         }
         Ok(())
     }
+}
+
+/// What goes wrong with segments that the log has lost meanwhile says nothing about the log.
+fn unless_removed(error: CompactionError, segments: &[Arc<Segment>]) -> CompactionError {
+    let is_removed = segments.iter().any(|segment| segment.is_removed());
+    if is_removed { CompactionError::Stopped } else { error }
 }
 
 fn pace(pace: &mut Pace<'_>, counter: &mut u64, size_bytes: u64) -> Result<(), CompactionError> {

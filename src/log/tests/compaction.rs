@@ -462,6 +462,41 @@ fn segments_that_retention_took_meanwhile_end_the_round() {
 }
 
 #[test]
+fn segments_whose_files_go_under_a_round_end_it() {
+    for pieces_before in [0, 1, 30, 62, 64] {
+        let partition = Partition::with(compacted());
+        let mut log = partition.open_after_clean_stop();
+        write_many(&mut log, 60);
+        roll(&mut log);
+        let (source, found) = (log.compaction_source(), dirt(&log, None, NOW));
+        let mut pieces_left = pieces_before;
+        let mut pace = |_| {
+            if pieces_left == 0 {
+                log.set_log_start_offset(Offset(60)).expect("move");
+                for segment in log.apply_retention(log.log_end_offset(), NOW).expect("apply retention") {
+                    segment.remove_files().expect("remove");
+                }
+            }
+            pieces_left -= 1;
+            ControlFlow::Continue(())
+        };
+        let mut cleaned = Round::begin(source, found, options(NOW), &mut pace);
+        let ended = match &mut cleaned {
+            Ok(round) => loop {
+                match round.next_group() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break None,
+                    Err(error) => break Some(error),
+                }
+            },
+            Err(CompactionError::Stopped) => continue,
+            Err(error) => panic!("after {pieces_before}: {error:?}"),
+        };
+        assert!(matches!(ended, Some(CompactionError::Stopped)), "after {pieces_before}: {ended:?}");
+    }
+}
+
+#[test]
 fn a_pace_that_says_stop_leaves_nothing_behind() {
     let partition = Partition::with(compacted());
     let mut log = partition.open_after_clean_stop();
