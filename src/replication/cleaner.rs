@@ -1,13 +1,14 @@
 //! Compacts the logs with `cleanup.policy=compact`: one thread that takes the dirtiest log, cleans it, and begins again until
 //! none is worth it; then it sleeps for `log.cleaner.backoff.ms`, and for good while nothing is compacted.
 //!
-//! What stays of a log is decided in `log/compaction/`; here is when, how fast, and what is remembered of it. A log that cannot
-//! be cleaned is left alone until the next start. Kafka: `LogCleaner`, `LogCleanerManager`.
+//! What stays of a log is decided in `log/compaction/`; here is when, how fast, and what is remembered of it. A log with bytes
+//! that cannot be read is left alone until the next start; after an error of the disk, which may pass, a log has to wait ever
+//! longer. Kafka, which gives up a log at the first error of any kind: `LogCleaner`, `LogCleanerManager`.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,7 +23,6 @@ use super::throttle::Throttle;
 use crate::env::clock::Clock;
 use crate::env::fs;
 use crate::log::compaction::{CompactionError, Dirt, MapLimits, Options, Round, Swapped};
-use crate::log::segment::SegmentError;
 use crate::protocol::ids::Offset;
 
 /// The keys that count, read anew before each round.
@@ -36,6 +36,10 @@ pub struct CleanerSettings {
     pub map: MapLimits,
 }
 
+/// Waiting time after the first error of the disk; it doubles with each in a row.
+const LEAST_RETRY_MS: i64 = 15_000;
+const MOST_RETRY_MS: i64 = 600_000;
+
 /// Tells the settings in force.
 pub type ReadSettings = Box<dyn Fn() -> CleanerSettings + Send>;
 
@@ -45,14 +49,23 @@ pub struct Cleaning {
     /// Where the last round ended; -1 before the first.
     cleaned_to: AtomicI64,
     is_uncleanable: AtomicBool,
+    /// Rounds in a row that the disk has ended.
+    failure_count: AtomicU32,
+    /// No round begins before this uptime.
+    retry_at_ms: AtomicI64,
     /// Held by a round, and by whoever exchanges the files that a round works on.
     files: Mutex<()>,
 }
 
 impl Default for Cleaning {
     fn default() -> Cleaning {
-        let cleaned_to = AtomicI64::new(-1);
-        Cleaning { cleaned_to, is_uncleanable: AtomicBool::new(false), files: Mutex::new(()) }
+        Cleaning {
+            cleaned_to: AtomicI64::new(-1),
+            is_uncleanable: AtomicBool::new(false),
+            failure_count: AtomicU32::new(0),
+            retry_at_ms: AtomicI64::new(i64::MIN),
+            files: Mutex::new(()),
+        }
     }
 }
 
@@ -72,7 +85,24 @@ impl Cleaning {
         self.files.lock()
     }
 
-    /// A round has failed; there will be no other before the next start.
+    /// The disk has ended a round; answers how long the next one has to wait.
+    fn put_off(&self, uptime_ms: i64) -> i64 {
+        let failure_count = self.failure_count.fetch_add(1, Ordering::Relaxed);
+        let wait_ms = LEAST_RETRY_MS.saturating_mul(1 << failure_count.min(16)).min(MOST_RETRY_MS);
+        self.retry_at_ms.store(uptime_ms.saturating_add(wait_ms), Ordering::Relaxed);
+        wait_ms
+    }
+
+    /// A round has come to its end.
+    fn has_succeeded(&self) {
+        self.failure_count.store(0, Ordering::Relaxed);
+    }
+
+    fn is_put_off(&self, uptime_ms: i64) -> bool {
+        uptime_ms < self.retry_at_ms.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the log cannot be read; there will be no other round before the next start.
     pub fn is_uncleanable(&self) -> bool {
         self.is_uncleanable.load(Ordering::Relaxed)
     }
@@ -183,11 +213,12 @@ impl Work<'_> {
 
     /// The log with the largest share of dirty bytes, of those that are due (`grabFilthiestCompactedLog`).
     fn dirtiest(&self, tried: &HashSet<super::replica::PartitionName>) -> Option<(Arc<Replica>, Dirt)> {
-        let now = self.clock.now();
+        let (now, uptime_ms) = (self.clock.now(), self.clock.uptime_ms());
         let mut max_ratio = 0.0f64;
         let mut dirtiest: Option<(Arc<Replica>, Dirt)> = None;
         for replica in self.registry.replicas() {
-            if !is_candidate(&replica) || tried.contains(replica.name()) {
+            let is_put_off = tried.contains(replica.name()) || replica.cleaning.is_put_off(uptime_ms);
+            if is_put_off || !is_candidate(&replica) {
                 continue;
             }
             let Some(files) = replica.cleaning.files.try_lock() else { continue };
@@ -195,9 +226,8 @@ impl Work<'_> {
             drop(files);
             let dirt = match looked {
                 Ok(dirt) => dirt,
-                Err(SegmentError::Removed) => continue,
                 Err(error) => {
-                    give_up(&replica, &error.into());
+                    self.take_failure(&replica, error.into());
                     continue;
                 }
             };
@@ -218,19 +248,34 @@ impl Work<'_> {
         match self.run_round(replica, dirt) {
             Ok(end_offset) => {
                 replica.cleaning.set_cleaned_to(end_offset);
+                replica.cleaning.has_succeeded();
                 self.registry.write_cleaner_offsets(replica.directory_index());
                 end_offset > dirt.first_dirty_offset
             }
-            // A deleted partition takes its files from under a round.
-            Err(_) if replica.is_closed() => false,
-            Err(CompactionError::Stopped) => false,
-            Err(CompactionError::Failed(error)) if is_exhaustion(&error) => {
-                tracing::warn!(partition = %replica.name(), error = format!("{error:#}"), "no room for compaction");
+            Err(error) => {
+                self.take_failure(replica, error);
                 false
             }
-            Err(CompactionError::Corrupt(error) | CompactionError::Failed(error)) => {
-                give_up(replica, &error);
-                false
+        }
+    }
+
+    fn take_failure(&self, replica: &Replica, error: CompactionError) {
+        // A deleted partition takes its files from under a round.
+        if replica.is_closed() {
+            return;
+        }
+        match error {
+            CompactionError::Stopped => {}
+            CompactionError::Failed(error) if is_exhaustion(&error) => {
+                tracing::warn!(partition = %replica.name(), error = format!("{error:#}"), "no room for compaction");
+            }
+            CompactionError::Failed(error) => {
+                let retry_in_ms = replica.cleaning.put_off(self.clock.uptime_ms());
+                tracing::warn!(partition = %replica.name(), error = format!("{error:#}"), retry_in_ms, "compaction failed");
+            }
+            CompactionError::Corrupt(error) => {
+                replica.cleaning.is_uncleanable.store(true, Ordering::Relaxed);
+                tracing::error!(partition = %replica.name(), error = format!("{error:#}"), "the log cannot be compacted and stays as it is");
             }
         }
     }
@@ -298,12 +343,26 @@ fn is_candidate(replica: &Replica) -> bool {
     replica.config().cleanup_compact && !replica.cleaning.is_uncleanable() && !replica.is_closed()
 }
 
-fn give_up(replica: &Replica, error: &anyhow::Error) {
-    replica.cleaning.is_uncleanable.store(true, Ordering::Relaxed);
-    tracing::error!(partition = %replica.name(), error = format!("{error:#}"), "the log cannot be compacted and stays as it is");
-}
-
 /// Room may come back.
 fn is_exhaustion(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(fs::is_exhaustion))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_disk_put_rounds_off_ever_longer_and_not_for_ever() {
+        let cleaning = Cleaning::default();
+        assert!(!cleaning.is_put_off(0));
+        let waits: Vec<i64> = (0..40).map(|_| cleaning.put_off(1000)).collect();
+        assert_eq!(waits[..4], [15_000, 30_000, 60_000, 120_000]);
+        assert_eq!(waits[39], MOST_RETRY_MS);
+        assert!(cleaning.is_put_off(1000 + MOST_RETRY_MS - 1));
+        assert!(!cleaning.is_put_off(1000 + MOST_RETRY_MS));
+        assert!(!cleaning.is_uncleanable());
+        cleaning.has_succeeded();
+        assert_eq!(cleaning.put_off(0), LEAST_RETRY_MS);
+    }
 }
