@@ -309,6 +309,7 @@ impl Work<'_> {
                     replica.close();
                     return Err(CompactionError::Stopped);
                 }
+                Some(Ok(Swapped::NotReady(error))) => return Err(CompactionError::Failed(error)),
                 Some(Ok(Swapped::LogHasChanged)) | None => {
                     group.discard().map_err(CompactionError::Failed)?;
                     return Err(CompactionError::Stopped);

@@ -239,6 +239,8 @@ impl<'a> Round<'a> {
 
     fn clean(&mut self, segments: &[Arc<Segment>]) -> Result<CleanedGroup, CompactionError> {
         let base_offset = segments[0].base_offset();
+        // Files are made by their path, which may belong to another log when this one is closed.
+        pace(self.pace, &mut self.stats.read_bytes, 0)?;
         let mut writer = CleanedWriter::create(
             self.source.directory.clone(),
             base_offset,
@@ -259,6 +261,7 @@ impl<'a> Round<'a> {
             modified = segment.modified()?;
             replaced.push((segment.clone(), size_bytes));
         }
+        pace(self.pace, &mut self.stats.written_bytes, 0)?;
         CleanedGroup::complete(writer, replaced, modified).map_err(CompactionError::Failed)
     }
 

@@ -1,8 +1,9 @@
 //! Cleaned segments on disk, and how they take the places of those they were made from.
 //!
 //! A crash at any moment leaves either the old segments or the new one in force. New files are written as `.cleaned`, which
-//! count for nothing, and synced; they become `.swap`, and once all of them have, the swap will be completed, if need be by the
-//! next start; the old files become `.deleted`; the new ones get their names, the `.log` first. Kafka:
+//! count for nothing, and synced. The rest happens under the append mutex, so that neither retention nor a deletion comes between:
+//! they become `.swap`, and once all of them have, the swap will be completed, if need be by the next start; the old
+//! files become `.deleted`; the new ones get their names, the `.log` first. Kafka:
 //! `LocalLog.replaceSegments`; what a start makes of each stage: `LogLoader`, in `log/leftovers.rs`.
 
 use std::path::Path;
@@ -46,10 +47,11 @@ impl CleanedWriter {
         base_offset: Offset,
         index_interval_bytes: u64,
     ) -> anyhow::Result<CleanedWriter> {
+        // An earlier round may have been interrupted, with an index that this one does not write.
+        discard(&directory, base_offset)?;
         let path = directory.join(file_name(base_offset, &format!("{LOG_SUFFIX}{CLEANED_SUFFIX}")));
         let create = || -> std::io::Result<File> {
             let file = File::create(&path)?;
-            // An earlier round may have been interrupted.
             file.truncate(0)?;
             Ok(file)
         };
@@ -121,7 +123,7 @@ impl CleanedWriter {
     }
 }
 
-/// A cleaned segment that waits to take the places of those it was made from. Its files are on disk as `.swap`.
+/// A cleaned segment that waits to take the places of those it was made from. Its files are on disk as `.cleaned`.
 pub struct CleanedGroup {
     directory: Arc<Path>,
     base_offset: Offset,
@@ -137,10 +139,12 @@ pub enum Swapped {
     Done(Vec<RemovedSegment>),
     /// The segments are not in the log any more, which retention may have done. [`CleanedGroup::discard`] is due.
     LogHasChanged,
+    /// The files could not be made ready and are gone; the log is as it was.
+    NotReady(anyhow::Error),
 }
 
 impl CleanedGroup {
-    /// Completes the files. From here on a crash leads to the swap.
+    /// Completes the files.
     pub(super) fn complete(
         writer: CleanedWriter,
         replaced: Vec<(Arc<Segment>, u64)>,
@@ -151,10 +155,14 @@ impl CleanedGroup {
         let size_bytes = writer.finish(modified)?;
         let group = CleanedGroup { directory, base_offset, size_bytes, index_interval_bytes, replaced };
         // Names on disk before the first of them counts.
-        fs::sync_directory(&group.directory).context("sync directory")?;
-        group.rename_all(CLEANED_SUFFIX, SWAP_SUFFIX)?;
-        fs::sync_directory(&group.directory).context("sync directory")?;
+        group.sync()?;
         Ok(group)
+    }
+
+    /// From here on a crash leads to the swap.
+    fn make_ready(&self) -> anyhow::Result<()> {
+        self.rename_all(CLEANED_SUFFIX, SWAP_SUFFIX)?;
+        self.sync()
     }
 
     /// Removes the files: the log stays as it is.
@@ -194,14 +202,19 @@ pub(super) fn discard(directory: &Path, base_offset: Offset) -> anyhow::Result<(
 }
 
 impl Log {
-    /// Puts a cleaned segment in the place of those it was made from. Readers that hold one of them go on. Renames
-    /// only: the caller syncs the directory afterwards.
+    /// Puts a cleaned segment in the place of those it was made from. Readers that hold one of them go on. Renames, and one
+    /// sync of the directory among them; the caller syncs it again afterwards.
     pub fn swap_in(&mut self, group: &CleanedGroup, now: Timestamp) -> anyhow::Result<Swapped> {
         if self.is_failed {
             bail!("swap a segment of {}: an earlier write failed", self.directory.display());
         }
         let segments = self.view.segments();
         let Some(first) = self.place_of(group, &segments) else { return Ok(Swapped::LogHasChanged) };
+        if let Err(error) = group.make_ready() {
+            // A swap that a start would complete must not outlive the segments it was made from.
+            group.discard().map_err(|undone| self.fail_with(undone))?;
+            return Ok(Swapped::NotReady(error));
+        }
         self.replace(group, &segments, first, now).map(Swapped::Done).map_err(|error| self.fail_with(error))
     }
 

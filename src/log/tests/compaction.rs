@@ -115,6 +115,7 @@ fn clean_with(log: &mut Log, dirt: Dirt, options: Options) -> Result<(i64, Stats
                 }
                 group.sync().map_err(CompactionError::Failed)?;
             }
+            Swapped::NotReady(error) => return Err(CompactionError::Failed(error)),
             Swapped::LogHasChanged => {
                 group.discard().map_err(CompactionError::Failed)?;
                 return Err(CompactionError::Stopped);
@@ -455,10 +456,11 @@ fn segments_that_retention_took_meanwhile_end_the_round() {
         segment.remove_files().expect("remove");
     }
     let before = contents(&log);
+    assert!(!partition.names().iter().any(|name| name.ends_with(".swap")), "a crash leads to no swap");
     assert!(matches!(log.swap_in(&group, NOW), Ok(Swapped::LogHasChanged)));
     group.discard().expect("discard");
     assert_eq!(contents(&log), before);
-    assert!(!partition.names().iter().any(|name| name.ends_with(".swap")));
+    assert!(!partition.names().iter().any(|name| name.ends_with(".swap") || name.ends_with(".cleaned")));
 }
 
 #[test]

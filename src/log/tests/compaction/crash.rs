@@ -148,8 +148,8 @@ fn leftovers_of_a_discarded_swap_are_no_swap() {
     let copies: Vec<(String, Vec<u8>)> = partition
         .names()
         .into_iter()
-        .filter(|name| name.ends_with(".swap"))
-        .map(|name| (name.clone(), std::fs::read(partition.path(&name)).expect("read")))
+        .filter(|name| name.ends_with(".cleaned"))
+        .map(|name| (name.replace(".cleaned", ".swap"), std::fs::read(partition.path(&name)).expect("read")))
         .collect();
     assert_eq!(copies.len(), 4, "{:?}", partition.names());
     group.discard().expect("discard");
@@ -165,5 +165,34 @@ fn leftovers_of_a_discarded_swap_are_no_swap() {
             std::fs::write(partition.path(name), bytes).expect("write");
         }
         check_reopened(&partition, &expected, end, &format!("left from {first_left}"));
+    }
+}
+
+#[test]
+fn a_swap_that_cannot_be_made_ready_leaves_no_swap() {
+    for operation in [Operation::Rename, Operation::Sync] {
+        for spared_count in 0.. {
+            let (partition, mut log) = write_history();
+            let before = contents(&log);
+            let mut pace = |_| ControlFlow::Continue(());
+            let found = dirt(&log, None, NOW);
+            let mut round =
+                Round::begin(log.compaction_source(), found, options(NOW), &mut pace).expect("begin");
+            let group = round.next_group().expect("clean").expect("a group");
+            let fault =
+                on(operation, &partition.directory(), Errno::IO).after(spared_count).times(1).inject();
+            let swapped = log.swap_in(&group, NOW);
+            drop(fault);
+            // Four renames and one sync make it ready.
+            let is_making_ready = spared_count < if operation == Operation::Rename { 4 } else { 1 };
+            if !is_making_ready {
+                break;
+            }
+            assert!(matches!(swapped, Ok(Swapped::NotReady(_))), "{operation:?} after {spared_count}");
+            assert!(!log.is_failed());
+            assert_eq!(contents(&log), before);
+            let is_left = |name: &String| name.ends_with(".swap") || name.ends_with(".cleaned");
+            assert!(!partition.names().iter().any(is_left), "{:?}", partition.names());
+        }
     }
 }
