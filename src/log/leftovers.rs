@@ -11,7 +11,8 @@ use anyhow::Context;
 use tracing::info;
 
 use crate::env::fs;
-use crate::log::scan::HeaderScan;
+use crate::log::recovery::OpenError;
+use crate::log::scan::{HeaderScan, ScanError};
 use crate::log::segment::{
     LOG_SUFFIX, OFFSET_INDEX_SUFFIX, SNAPSHOT_SUFFIX, Segment, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX,
     file_name, parse_file_name,
@@ -32,8 +33,9 @@ pub(super) struct Found {
     pub snapshots: Vec<Offset>,
 }
 
-/// Removes leftovers and answers what counts; a directory that does not exist holds nothing.
-pub(super) fn tidy_up(directory: &Path) -> anyhow::Result<Found> {
+/// Removes leftovers and answers what counts; a directory that does not exist holds nothing. After an error of the first look,
+/// and beside a swap file that is damaged, nothing is changed.
+pub(super) fn tidy_up(directory: &Path) -> Result<Found, OpenError> {
     if !fs::exists(directory) {
         return Ok(Found::default());
     }
@@ -47,7 +49,12 @@ pub(super) fn tidy_up(directory: &Path) -> anyhow::Result<Found> {
     let (mut leftovers, kept): (Vec<String>, Vec<String>) = names.into_iter().partition(must_go);
     let swaps: Vec<&String> = kept.iter().filter(|name| name.ends_with(SWAP_SUFFIX)).collect();
     if leftovers.is_empty() && swaps.is_empty() {
-        return collect(directory, &kept);
+        return Ok(collect(directory, &kept)?);
+    }
+    // Before anything goes: the segments that a swap replaces may wait as `.deleted`.
+    let mut swapped = Vec::new();
+    for base_offset in swaps.iter().filter_map(|name| parse_file_name(name, ".log.swap")) {
+        swapped.push((base_offset, swap_end(directory, base_offset)?));
     }
     // Swap files go while a `.cleaned` still tells that they do not count.
     leftovers.sort_by_key(|name| !name.ends_with(SWAP_SUFFIX));
@@ -55,8 +62,8 @@ pub(super) fn tidy_up(directory: &Path) -> anyhow::Result<Found> {
         info!(directory = %directory.display(), name, "removing a leftover file");
         remove(directory, name)?;
     }
-    for base_offset in swaps.iter().filter_map(|name| parse_file_name(name, ".log.swap")) {
-        complete_swap(directory, base_offset)?;
+    for (base_offset, next_offset) in swapped {
+        complete_swap(directory, base_offset, next_offset)?;
     }
     for suffix in [".index.swap", ".timeindex.swap", ".txnindex.swap"] {
         for base_offset in swaps.iter().filter_map(|name| parse_file_name(name, suffix)) {
@@ -64,7 +71,7 @@ pub(super) fn tidy_up(directory: &Path) -> anyhow::Result<Found> {
         }
     }
     fs::sync_directory(directory).context("sync directory")?;
-    collect(directory, &file_names(directory)?)
+    Ok(collect(directory, &file_names(directory)?)?)
 }
 
 fn collect(directory: &Path, names: &[String]) -> anyhow::Result<Found> {
@@ -89,17 +96,32 @@ fn collect(directory: &Path, names: &[String]) -> anyhow::Result<Found> {
     Ok(found)
 }
 
-/// Puts a compacted segment in the place of those it was made from.
-fn complete_swap(directory: &Path, base_offset: Offset) -> anyhow::Result<()> {
-    let swap_path = directory.join(file_name(base_offset, ".log.swap"));
-    let file = fs::File::open(&swap_path).with_context(|| format!("open {}", swap_path.display()))?;
+/// Where a compacted segment that waits for its place ends. It was on disk before it got its name, so all of it must be read.
+fn swap_end(directory: &Path, base_offset: Offset) -> Result<Offset, OpenError> {
+    let path = directory.join(file_name(base_offset, ".log.swap"));
+    let file = fs::File::open(&path).with_context(|| format!("open {}", path.display()))?;
     let size_bytes = file.size_bytes().context("read swap file size")?;
     let mut scan = HeaderScan::new(&file, 0, size_bytes);
     let mut next_offset = base_offset + 1;
-    while let Ok(Some(header)) = scan.next_batch() {
-        next_offset = header.span.next_offset;
+    loop {
+        match scan.next_batch() {
+            Ok(Some(header)) => next_offset = header.span.next_offset,
+            Ok(None) => return Ok(next_offset),
+            Err(ScanError::Io(error)) => {
+                let error = anyhow::Error::new(error);
+                return Err(error.context(format!("read {}", path.display())).into());
+            }
+            Err(ScanError::Defect(defect)) => {
+                let reason = format!("{:?}", defect.reason);
+                return Err(OpenError::Corrupt { path, position: defect.position, reason });
+            }
+        }
     }
-    info!(swap = %swap_path.display(), %next_offset, "completing an interrupted compaction");
+}
+
+/// Puts a compacted segment in the place of those it was made from.
+fn complete_swap(directory: &Path, base_offset: Offset, next_offset: Offset) -> anyhow::Result<()> {
+    info!(directory = %directory.display(), %base_offset, %next_offset, "completing an interrupted compaction");
     for name in file_names(directory)? {
         for suffix in [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX] {
             if parse_file_name(&name, suffix).is_some_and(|base| base_offset <= base && base < next_offset) {

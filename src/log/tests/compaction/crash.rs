@@ -196,3 +196,36 @@ fn a_swap_that_cannot_be_made_ready_leaves_no_swap() {
         }
     }
 }
+
+#[test]
+fn a_swap_file_that_cannot_be_read_replaces_nothing() {
+    let (partition, log) = write_history();
+    let (expected, end) = (committed_table(&log), log.log_end_offset());
+    let mut pace = |_| ControlFlow::Continue(());
+    let found = dirt(&log, None, NOW);
+    let mut round = Round::begin(log.compaction_source(), found, options(NOW), &mut pace).expect("begin");
+    round.next_group().expect("clean").expect("a group");
+    drop((round, log));
+    for name in partition.names().iter().filter(|name| name.ends_with(".cleaned")) {
+        let swapped = name.replace(".cleaned", ".swap");
+        std::fs::rename(partition.path(name), partition.path(&swapped)).expect("rename");
+    }
+    let names = partition.names();
+    let swap = partition.path("00000000000000000000.log.swap");
+    let whole = std::fs::read(&swap).expect("read");
+    for operation in [Operation::Open, Operation::Read] {
+        let broken = on(operation, &swap, Errno::IO).inject();
+        assert!(matches!(partition.open_after_crash(), Err(OpenError::Io(_))));
+        drop(broken);
+        assert_eq!(partition.names(), names, "{operation:?}");
+    }
+    let mut damaged = whole.clone();
+    damaged[16] = 77;
+    for bytes in [&damaged, &whole[..whole.len() - 1]] {
+        std::fs::write(&swap, bytes).expect("write");
+        assert!(matches!(partition.open_after_crash(), Err(OpenError::Corrupt { .. })));
+        assert_eq!(partition.names(), names);
+    }
+    std::fs::write(&swap, &whole).expect("write");
+    check_reopened(&partition, &expected, end, "whole again");
+}
