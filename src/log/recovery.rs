@@ -55,6 +55,8 @@ struct Recovery<'a> {
     now: Timestamp,
     directory: Arc<Path>,
     found: Found,
+    /// From the checkpoint, when it can be true.
+    log_start_offset: Offset,
     segments: Vec<Arc<Segment>>,
     epochs: EpochCache,
     /// The epochs on file do not fit the batches.
@@ -72,6 +74,7 @@ pub(super) fn recover(
     let mut recovery = Recovery {
         options,
         now,
+        log_start_offset: believable_log_start(options, &directory),
         directory,
         found,
         segments: Vec::new(),
@@ -115,8 +118,7 @@ impl Recovery<'_> {
         let last_used = self.segments.iter().rposition(|segment| segment.size_bytes() > 0);
         let Some(last_used) = last_used else {
             // An emptied log: the base of its empty segment is all that is left of its offsets.
-            let end =
-                self.segments.last().map_or(self.options.log_start_offset, |segment| segment.base_offset());
+            let end = self.segments.last().map_or(self.log_start_offset, |segment| segment.base_offset());
             let producers = self.load_producers(end)?;
             return Ok((end, producers));
         };
@@ -312,7 +314,7 @@ impl Recovery<'_> {
             fs::remove(&path).with_context(|| format!("remove {}", path.display()))?;
         }
         let first_offset = self.segments.first().map_or(log_end_offset, |segment| segment.base_offset());
-        let log_start_offset = self.options.log_start_offset.max(first_offset);
+        let log_start_offset = self.log_start_offset.max(first_offset);
         // An emptied log keeps the epoch it ended with.
         let is_empty = log_start_offset >= log_end_offset;
         self.epochs.truncate_from_end(if is_empty { log_start_offset + 1 } else { log_end_offset });
@@ -374,6 +376,16 @@ impl Recovery<'_> {
             is_changed: true,
         })
     }
+}
+
+/// A log start that no record can stand at is damage of the checkpoint: the first segment tells instead.
+fn believable_log_start(options: &OpenOptions, directory: &Path) -> Offset {
+    let log_start_offset = options.log_start_offset;
+    if (0..i64::MAX).contains(&log_start_offset.0) {
+        return log_start_offset;
+    }
+    warn!(log = %directory.display(), %log_start_offset, "the checkpoint of the log start is damaged");
+    Offset::ZERO
 }
 
 /// The last segment, made ready for appends.

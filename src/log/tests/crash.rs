@@ -342,3 +342,20 @@ fn any_damage_to_any_files_is_survived_without_a_wrong_record() {
         }
     }
 }
+
+#[test]
+fn a_log_start_that_cannot_be_true_removes_nothing() {
+    for clean_shutdown in [false, true] {
+        for damaged in [i64::MAX, -1, i64::MIN] {
+            let partition = Partition::new();
+            let options =
+                || OpenOptions { log_start_offset: Offset(damaged), clean_shutdown, ..partition.options() };
+            let empty = Log::open(options(), NOW).expect("open");
+            assert_eq!((empty.log_start_offset(), empty.log_end_offset()), (Offset(0), Offset(0)));
+            drop(empty);
+            write_batches(&partition, 3);
+            let log = Log::open(options(), NOW).expect("open");
+            assert_eq!((log.log_start_offset(), log.log_end_offset()), (Offset(0), Offset(9)));
+        }
+    }
+}
