@@ -171,7 +171,7 @@ impl ClientQuotas {
     }
 
     fn update<T>(&self, key: AccountKey, now_ms: i64, change: impl FnOnce(&mut Account) -> T) -> T {
-        let shard = self.hasher.hash_one(&key) as usize % SHARD_COUNT;
+        let shard = self.hasher.hash_one(key) as usize % SHARD_COUNT;
         let mut accounts = self.shards[shard].lock();
         if accounts.len() >= MAX_SHARD_ACCOUNT_COUNT && !accounts.contains_key(&key) {
             make_room(&mut accounts, now_ms);
