@@ -37,9 +37,9 @@ pub type OnFailed<Command> = Box<dyn FnOnce(ErrorCode) -> Command + Send>;
 /// A decision.
 pub struct Outcome<S: Shard> {
     pub events: Vec<Event<S::Record, S::Soft>>,
-    /// Answers, to the request itself or to parked ones. They leave when all events up to here are committed; when
-    /// the append fails, each of these requests gets the error instead. A request is answered once; further answers
-    /// to it are dropped.
+    /// Answers, to the request itself or to parked ones. They leave when all events up to here are committed. When
+    /// the append is refused, the request that brought the command gets the error and parked ones stay parked; what
+    /// follows an earlier outcome answers all. A request is answered once; further answers to it are dropped.
     pub replies: Vec<(RequestId, S::Response)>,
     /// Decided when the durable events are committed: what must not be shown, or done, before.
     pub on_committed: Option<S::Command>,

@@ -97,16 +97,17 @@ impl World {
         self.next_request += 1;
         self.waiting.insert(request, name.to_owned());
         match self.shard.decide(command, request, self.now, &self.view) {
-            Ok(outcome) => self.run(outcome),
+            Ok(outcome) => self.run(outcome, |id| id == request),
             Err(error) => self.answer(request, Err(error)),
         }
     }
 
-    fn run(&mut self, mut outcome: Outcome<GroupShard>) {
+    /// `is_told` says who hears of a refused append: who brought the command, and who waited for what follows one.
+    fn run(&mut self, mut outcome: Outcome<GroupShard>, is_told: impl Fn(RequestId) -> bool) {
         let appends = outcome.events.iter().any(|event| matches!(event, Event::Durable(_)));
         if let Some(error) = self.refuse.take_if(|_| appends) {
             self.said.push(format!("append refused: {}", error.name()));
-            for (id, _) in outcome.replies {
+            for (id, _) in outcome.replies.into_iter().filter(|(id, _)| is_told(*id)) {
                 self.answer(id, Err(error.into()));
             }
             if let Some(on_failed) = outcome.on_failed {
@@ -133,7 +134,7 @@ impl World {
         let request = RequestId(self.next_request);
         self.next_request += 1;
         let outcome = self.shard.decide(command, request, self.now, &self.view).unwrap();
-        self.run(outcome);
+        self.run(outcome, |_| true);
     }
 
     fn append(&mut self, record: &Record) {
@@ -178,7 +179,7 @@ impl World {
         {
             self.move_to(deadline_ms.max(self.now.uptime_ms));
             let outcome = self.shard.expire(self.now, &self.view);
-            self.run(outcome);
+            self.run(outcome, |_| false);
         }
         self.move_to(until_ms.max(self.now.uptime_ms));
     }
