@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod compression;
+pub mod control;
 pub mod errors;
 pub mod fetch;
 pub mod ids;
