@@ -366,6 +366,7 @@ fn intervals(config: &BrokerConfig) -> Intervals {
     let log = &config.log;
     Intervals {
         retention_ms: log.log_retention_check_interval_ms,
+        producer_expiration_ms: log.producer_id_expiration_check_interval_ms,
         checkpoint_ms: log
             .log_flush_offset_checkpoint_interval_ms
             .min(log.log_flush_start_offset_checkpoint_interval_ms),

@@ -145,6 +145,7 @@ settings! {
         log_flush_scheduler_interval_ms: i64 = "log.flush.scheduler.interval.ms",
         log_flush_start_offset_checkpoint_interval_ms: i64 = "log.flush.start.offset.checkpoint.interval.ms",
         log_retention_check_interval_ms: i64 = "log.retention.check.interval.ms",
+        producer_id_expiration_check_interval_ms: i64 = "producer.id.expiration.check.interval.ms",
         producer_id_expiration_ms: i64 = "producer.id.expiration.ms",
         replica_high_watermark_checkpoint_interval_ms: i64 = "replica.high.watermark.checkpoint.interval.ms",
     }

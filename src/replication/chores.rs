@@ -63,6 +63,8 @@ impl Signal {
 pub struct Intervals {
     /// `log.retention.check.interval.ms`
     pub retention_ms: i64,
+    /// `producer.id.expiration.check.interval.ms`
+    pub producer_expiration_ms: i64,
     /// `log.flush.offset.checkpoint.interval.ms`
     pub checkpoint_ms: i64,
     /// `log.flush.scheduler.interval.ms`; `i64::MAX` is never.
@@ -104,6 +106,7 @@ struct Schedule<'a> {
     clock: &'a Clock,
     intervals: Intervals,
     retention_at: i64,
+    producer_expiration_at: i64,
     checkpoint_at: i64,
     flush_at: i64,
 }
@@ -116,6 +119,7 @@ impl<'a> Schedule<'a> {
             clock,
             intervals,
             retention_at: due(intervals.retention_ms),
+            producer_expiration_at: due(intervals.producer_expiration_ms),
             checkpoint_at: due(intervals.checkpoint_ms),
             flush_at: due(intervals.flush_ms),
         }
@@ -134,7 +138,7 @@ impl<'a> Schedule<'a> {
             .remove_doomed()
             .map(|at| uptime_ms.saturating_add(at.since(self.clock.now()).max(0)));
         // Without partitions there is nothing to retain, flush or checkpoint.
-        let rest = [self.retention_at, self.checkpoint_at, self.flush_at];
+        let rest = [self.retention_at, self.producer_expiration_at, self.checkpoint_at, self.flush_at];
         let rest = (!self.registry.is_empty()).then(|| rest.into_iter().min()).flatten();
         let next = doomed_at.into_iter().chain(rest).min()?;
         Some(Duration::from_millis(next.saturating_sub(uptime_ms).max(0) as u64))
@@ -145,6 +149,10 @@ impl<'a> Schedule<'a> {
         if now >= self.retention_at {
             self.registry.apply_retention();
             self.retention_at = now.saturating_add(self.intervals.retention_ms);
+        }
+        if now >= self.producer_expiration_at {
+            self.registry.remove_expired_producers();
+            self.producer_expiration_at = now.saturating_add(self.intervals.producer_expiration_ms);
         }
         if now >= self.flush_at {
             self.flush();

@@ -417,7 +417,15 @@ impl Registry {
         contents
     }
 
-    /// Applies retention to every partition, to its records and to producers long silent. The files go later ([`Registry::remove_doomed`]).
+    /// Has every partition forget the producers that were silent for `producer.id.expiration.ms`.
+    pub fn remove_expired_producers(&self) {
+        let now = self.options.clock.now();
+        for replica in self.replicas() {
+            replica.with_log(|log, _| log.remove_expired_producers(now));
+        }
+    }
+
+    /// Applies retention to every partition. The files go later ([`Registry::remove_doomed`]).
     pub fn apply_retention(&self) {
         self.replicas().iter().for_each(|replica| self.apply_retention_to(replica));
     }
@@ -425,10 +433,7 @@ impl Registry {
     /// As [`Registry::apply_retention`], to one partition.
     pub(super) fn apply_retention_to(&self, replica: &Replica) {
         let now = self.options.clock.now();
-        let removed = replica.with_log(|log, high_watermark| {
-            log.remove_expired_producers(now);
-            log.apply_retention(high_watermark, now)
-        });
+        let removed = replica.with_log(|log, high_watermark| log.apply_retention(high_watermark, now));
         match removed {
             Some(Ok(removed)) => {
                 removed.into_iter().for_each(|segment| self.bury(Doomed::Segment(segment)));

@@ -113,8 +113,8 @@ pub static KEYS: &[Key] = keys! {
     "num.recovery.threads.per.data.dir" => Int, "2", AtLeast(1), ClusterWide, NoEffect(THREADS),
         "Threads that load and flush the logs of a directory.";
     internal "producer.id.expiration.check.interval.ms" => Int, "600000",
-        AtLeast(1), ReadOnly, NoEffect(INTERNAL),
-        "Time between two of Kafka's looks for expired producer ids.";
+        AtLeast(1), ReadOnly, Applied,
+        "Time between two looks for expired producer ids.";
     "producer.id.expiration.ms" => Int, "86400000", AtLeast(1), ClusterWide, Applied,
         "Time without a write after which a partition forgets a producer id.";
     "unclean.leader.election.enable" => Boolean, "false", Any, ClusterWide, Applied,
