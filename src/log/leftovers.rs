@@ -4,11 +4,11 @@
 //! had not all taken their places. `.tmp`: half of an atomic replacement. Indexes without a log. Kafka:
 //! `LogLoader.removeTempFilesAndCollectSwapFiles`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Context;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::env::fs;
 use crate::log::recovery::OpenError;
@@ -17,6 +17,7 @@ use crate::log::segment::{
     LOG_SUFFIX, OFFSET_INDEX_SUFFIX, SNAPSHOT_SUFFIX, Segment, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX,
     file_name, parse_file_name,
 };
+use crate::log::txn_index;
 use crate::protocol::ids::Offset;
 
 /// A cleaned segment whose files have not all got their names.
@@ -31,6 +32,9 @@ pub(super) struct Found {
     pub segments: BTreeMap<Offset, u64>,
     /// Offsets of the producer snapshots, in order.
     pub snapshots: Vec<Offset>,
+    /// Segments that have lost an index. Of a transaction index nothing tells that it is lost, but whoever removes one
+    /// removes all.
+    pub unindexed: BTreeSet<Offset>,
 }
 
 /// Removes leftovers and answers what counts; a directory that does not exist holds nothing. After an error of the first look,
@@ -84,6 +88,12 @@ fn collect(directory: &Path, names: &[String]) -> anyhow::Result<Found> {
             found.snapshots.push(at);
         }
     }
+    let indexes_of = |suffix| -> BTreeSet<Offset> {
+        names.iter().filter_map(|name| parse_file_name(name, suffix)).collect()
+    };
+    let (offsets, times) = (indexes_of(OFFSET_INDEX_SUFFIX), indexes_of(TIME_INDEX_SUFFIX));
+    let is_unindexed = |base: &&Offset| !offsets.contains(base) || !times.contains(base);
+    found.unindexed = found.segments.keys().filter(is_unindexed).copied().collect();
     for name in names {
         for suffix in [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX] {
             if parse_file_name(name, suffix)
@@ -91,6 +101,14 @@ fn collect(directory: &Path, names: &[String]) -> anyhow::Result<Found> {
             {
                 remove(directory, name)?;
             }
+        }
+        if let Some(base_offset) = parse_file_name(name, TXN_INDEX_SUFFIX)
+            && let Ok(Some(bytes)) = fs::read_file(&directory.join(name))
+            && txn_index::decode(&bytes).is_none()
+        {
+            warn!(directory = %directory.display(), name, "a damaged transaction index is made anew");
+            remove(directory, name)?;
+            found.unindexed.insert(base_offset);
         }
     }
     Ok(found)

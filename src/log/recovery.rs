@@ -132,6 +132,11 @@ impl Recovery<'_> {
             Some(segment) => segment.base_offset(),
             None => self.trusted_end(last_used)?,
         };
+        for index in 0..first_suspect.min(last_used + 1) {
+            if self.found.unindexed.contains(&self.segments[index].base_offset()) {
+                self.derive_aborted(index)?;
+            }
+        }
         let mut producers = self.load_producers(suspect_from)?;
         producers::replay(&mut producers, &self.segments, suspect_from)?;
         // What the batches to come tell of epochs counts.
@@ -231,6 +236,25 @@ impl Recovery<'_> {
             segment.seal()?;
         }
         Ok(end)
+    }
+
+    /// Finds the aborted transactions of a trusted segment again, whose transaction index is not: other than the rest, they
+    /// depend on what was open before the segment (`LogSegment.recover`).
+    fn derive_aborted(&self, index: usize) -> Result<(), OpenError> {
+        let segment = &self.segments[index];
+        info!(segment = %segment.path().display(), "deriving the aborted transactions from the batches");
+        let mut producers = self.load_producers(segment.base_offset())?;
+        producers::replay(&mut producers, &self.segments, segment.base_offset())?;
+        let mut aborted = Vec::new();
+        let file = segment.readable_file()?;
+        let mut scan = BatchScan::new(&file, 0, segment.size_bytes());
+        while let Some((header, batch)) = scan.next_batch().map_err(|error| segment.scan_failed(error))? {
+            let summary = producers::summary_of(batch, header.span.position)
+                .map_err(|error| segment.scan_failed(error))?;
+            aborted.extend(producers::take_in(&mut producers, &summary));
+        }
+        segment.with_indexes(|indexes| indexes.aborted = aborted)?;
+        Ok(segment.seal()?)
     }
 
     /// Takes in every batch up to the end or to the first bytes that are none, which it answers.
