@@ -19,6 +19,7 @@ use crate::protocol::produce::{self, PartitionAnswer, PartitionRecords, ProduceR
 use crate::protocol::validate::{ProduceError, ProduceRules, validate_produce};
 use crate::protocol::wire;
 use crate::replication::replica::{LeaderAppend, Replica, Required};
+use crate::replication::transactions::Verification;
 
 const ACKS_NONE: i16 = 0;
 const ACKS_LEADER: i16 = 1;
@@ -146,7 +147,7 @@ fn append(
         None => &mut records[..validated.size_bytes],
     };
     replica
-        .append(batch, acks == ACKS_ALL, now)
+        .append(batch, acks == ACKS_ALL, Verification::Required(None), now)
         .map_err(|error| ProduceError { error, record_errors: Vec::new() })
 }
 

@@ -171,7 +171,7 @@ impl Log {
         }
         for batch in whole_batches(batches) {
             let summary = BatchSummary::of(batch).map_err(|error| not_a_batch(&error))?;
-            match self.producers.check(&summary, origin)? {
+            match self.check_producer(&summary, origin)? {
                 Verdict::Append => {}
                 Verdict::Duplicate { first_offset, last_offset, timestamp } => {
                     return Ok(Some(Appended {
@@ -187,6 +187,19 @@ impl Log {
             }
         }
         Ok(None)
+    }
+
+    fn check_producer(&self, batch: &BatchSummary, origin: Origin) -> Result<Verdict, ApiError> {
+        let verdict = self.producers.check(batch, origin);
+        if let Origin::Client(verification) = origin
+            && self.verifications.concern(batch)
+            && !matches!(verdict, Ok(Verdict::Duplicate { .. }))
+        {
+            // A missing transaction is told before a gap in the sequence.
+            let producer = self.producers.entry(batch.producer_id);
+            self.verifications.check(batch, producer, verification)?;
+        }
+        verdict
     }
 
     /// Makes the active segment one that takes the batches; answers whether it rolled.
@@ -357,9 +370,9 @@ impl Log {
             if let Some(aborted) = producers::take_in(&mut self.producers, &summary) {
                 active.segment.note_aborted(aborted);
             }
+            self.verifications.appended(&summary);
         }
         active.segment.set_size_bytes(active.size_bytes);
-        self.view.set_first_unstable_offset(self.producers.first_unstable_offset());
         self.view.publish_end(next_offset, active.size_bytes);
         if epochs_changed {
             self.save_epochs_or_warn();

@@ -21,6 +21,8 @@ use crate::log::producer_state::ProducerState;
 use crate::log::read::LogView;
 use crate::log::recovery::{self, OpenError, Recovered};
 use crate::log::segment::{SNAPSHOT_SUFFIX, Segment, file_name};
+use crate::log::verification::{Unverified, VerificationGuard, Verifications};
+use crate::protocol::errors::ApiError;
 use crate::protocol::ids::{LeaderEpoch, Offset, Timestamp, TopicId};
 
 /// What a log is opened with.
@@ -65,6 +67,7 @@ pub struct Log {
     /// `None` as long as the log has no files.
     pub(super) active: Option<ActiveSegment>,
     pub(super) producers: ProducerState,
+    pub(super) verifications: Verifications,
     pub(super) producer_expiration_ms: Arc<AtomicI64>,
     pub(super) epochs: EpochCache,
     /// Everything before it is on disk, and recovery need not read it.
@@ -115,7 +118,6 @@ impl Log {
             recovery::recover(&options, directory.clone(), now)?;
         let view = Arc::new(LogView::new(directory.clone(), log_start_offset, log_end_offset));
         view.publish_segments(segments, log_end_offset);
-        view.set_first_unstable_offset(producers.first_unstable_offset());
         Ok(Log {
             view,
             directory,
@@ -124,6 +126,7 @@ impl Log {
             files: options.files,
             active,
             producers,
+            verifications: Verifications::default(),
             producer_expiration_ms: options.producer_expiration_ms,
             epochs,
             flushed_to: if options.clean_shutdown {
@@ -178,17 +181,31 @@ impl Log {
         &self.producers
     }
 
-    /// Markers below the high watermark are replicated: the last stable offset may move past their transactions.
-    pub fn on_high_watermark(&mut self, high_watermark: Offset) {
-        if self.producers.first_unstable_offset().is_some() {
-            self.producers.on_high_watermark(high_watermark);
-            self.view.set_first_unstable_offset(self.producers.first_unstable_offset());
-        }
+    /// Markers below the high watermark are replicated: the last stable offset may move past their transactions. The last
+    /// stable offset, which is never beyond the high watermark.
+    pub fn on_high_watermark(&mut self, high_watermark: Offset) -> Offset {
+        self.producers.on_high_watermark(high_watermark);
+        // A transaction may have begun before the log does, when its first records were deleted.
+        let first = self.producers.first_unstable_offset().map(|first| first.max(self.log_start_offset()));
+        first.map_or(high_watermark, |first| first.min(high_watermark))
     }
 
-    /// Forgets producers idle for `producer.id.expiration.ms`; answers how many.
+    /// Before the coordinator of a transaction is asked about a batch: the guard to append it with, or `None` when the
+    /// transaction is ongoing here and nobody need be asked.
+    pub fn start_verification(
+        &mut self,
+        batch: &Unverified,
+        now: Timestamp,
+    ) -> Result<Option<VerificationGuard>, ApiError> {
+        self.verifications.start(batch, self.producers.entry(batch.producer_id), now)
+    }
+
+    /// Forgets producers idle for `producer.id.expiration.ms`, and verifications that were never finished; answers how many
+    /// producers.
     pub fn remove_expired_producers(&mut self, now: Timestamp) -> usize {
-        self.producers.remove_expired(now, self.producer_expiration_ms.load(Ordering::Relaxed))
+        let expiration_ms = self.producer_expiration_ms.load(Ordering::Relaxed);
+        self.verifications.remove_expired(now, expiration_ms);
+        self.producers.remove_expired(now, expiration_ms)
     }
 
     /// The log end belongs to a new leader epoch (`UnifiedLog.assignEpochStartOffset`).
@@ -208,7 +225,6 @@ impl Log {
         }
         self.view.set_log_start_offset(to);
         self.producers.on_log_start_offset(to);
-        self.view.set_first_unstable_offset(self.producers.first_unstable_offset());
         if self.epochs.truncate_from_start(to) {
             self.save_epochs_durably()?;
         }

@@ -30,6 +30,7 @@ mod tail;
 pub mod time_index;
 pub mod truncate;
 pub mod txn_index;
+pub mod verification;
 
 #[cfg(test)]
 mod tests;

@@ -4,10 +4,11 @@
 //! Pure: [`ProducerState::check`] decides whether a batch may be appended, [`ProducerState::replay`] is the
 //! only way a batch changes the state, for leaders, followers and recovery alike. Rules:
 //! `ProducerStateManager`, `ProducerAppendInfo` and `ProducerStateEntry` of Kafka 4.4. Whether a transaction
-//! was verified with its coordinator is not decided here.
+//! was verified with its coordinator is decided in `verification.rs`.
 
 use std::collections::BTreeMap;
 
+use crate::log::verification::Verification;
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::{Offset, ProducerEpoch, ProducerId, Timestamp};
 use crate::protocol::summary::{BatchSummary, ControlType, EndTransactionMarker};
@@ -21,10 +22,12 @@ const NO_SEQUENCE: i32 = -1;
 /// Who appends, and so how much is checked. Followers and recovery replay without a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// A Produce request: sequences count.
-    Client,
-    /// Offset commits and markers: no sequences, epochs count.
+    /// A Produce request: sequences count, and what opens a transaction must be vouched for.
+    Client(Verification),
+    /// Offset commits: no sequences, epochs count.
     Coordinator,
+    /// The end of a transaction of this `transaction.version`.
+    TransactionCoordinator { transaction_version: i16 },
     /// The metadata log: no producers.
     RaftLeader,
 }
@@ -219,17 +222,20 @@ impl ProducerState {
         if !batch.has_producer_id() {
             return Ok(Verdict::Append);
         }
+        let (is_client, transaction_version) = match origin {
+            Origin::Client(_) => (true, 0),
+            Origin::Coordinator | Origin::RaftLeader => (false, 0),
+            Origin::TransactionCoordinator { transaction_version } => (false, transaction_version),
+        };
         if batch.is_control {
-            self.check_marker(batch, 0)?;
+            self.check_marker(batch, transaction_version)?;
             return Ok(Verdict::Append);
         }
         let Some(entry) = self.producers.get(&batch.producer_id) else {
             // Its records may all be deleted by now, so any sequence is accepted.
             return Ok(Verdict::Append);
         };
-        if origin == Origin::Client
-            && let Some(known) = entry.find_duplicate(batch)
-        {
+        if is_client && let Some(known) = entry.find_duplicate(batch) {
             return Ok(Verdict::Duplicate {
                 first_offset: known.first_offset(),
                 last_offset: known.last_offset,
@@ -239,7 +245,7 @@ impl ProducerState {
         if batch.producer_epoch < entry.epoch {
             return Err(ErrorCode::InvalidProducerEpoch.into());
         }
-        if origin == Origin::Client {
+        if is_client {
             check_sequence(entry, batch)?;
         }
         if entry.current_txn_first_offset.is_some() && !batch.is_transactional {
@@ -250,7 +256,7 @@ impl ProducerState {
 
     /// Whether the marker may be appended. Since transaction version 2 a marker has a higher epoch than the
     /// transaction it ends (KIP-890), which tells a late one from a retry.
-    pub fn check_marker(&self, batch: &BatchSummary, transaction_version: i16) -> Result<(), ApiError> {
+    fn check_marker(&self, batch: &BatchSummary, transaction_version: i16) -> Result<(), ApiError> {
         let Some(entry) = self.producers.get(&batch.producer_id) else { return Ok(()) };
         let is_retry = transaction_version >= 2
             && batch.producer_epoch == entry.epoch

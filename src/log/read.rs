@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use anyhow::Context;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 
 use crate::env::fs::FileRegion;
 use crate::log::scan::BatchSpan;
 use crate::log::segment::{Segment, SegmentError};
-use crate::log::txn_index::{self, AbortedTransaction};
+use crate::log::txn_index::AbortedTransaction;
 use crate::protocol::ids::Offset;
 
 /// Batches at the tail whose places are kept in memory.
@@ -44,9 +44,6 @@ pub struct LogView {
     tail: Mutex<Tail>,
     log_start_offset: AtomicI64,
     log_end_offset: AtomicI64,
-    /// Where the first transaction begins that is open or ended by a marker above the high watermark;
-    /// `i64::MAX` without any.
-    first_unstable_offset: AtomicI64,
     sealed_size_bytes: AtomicU64,
     /// Truncations and swaps so far: a reader that met one in its way looks again.
     truncation_count: AtomicU64,
@@ -100,7 +97,6 @@ impl LogView {
             }),
             log_start_offset: AtomicI64::new(log_start_offset.0),
             log_end_offset: AtomicI64::new(log_end_offset.0),
-            first_unstable_offset: AtomicI64::new(i64::MAX),
             sealed_size_bytes: AtomicU64::new(0),
             truncation_count: AtomicU64::new(0),
             is_deleted: AtomicBool::new(false),
@@ -115,12 +111,6 @@ impl LogView {
         Offset(self.log_end_offset.load(Ordering::Acquire))
     }
 
-    /// Consumers with read_committed see the records before this and before the high watermark.
-    pub fn first_unstable_offset(&self) -> Option<Offset> {
-        let offset = self.first_unstable_offset.load(Ordering::Acquire);
-        (offset != i64::MAX).then_some(Offset(offset))
-    }
-
     /// Bytes of all segments' records; indexes are not counted, as in DescribeLogDirs.
     pub fn size_bytes(&self) -> u64 {
         self.sealed_size_bytes.load(Ordering::Relaxed) + self.tail.lock().active_size_bytes
@@ -133,7 +123,22 @@ impl LogView {
     /// Finds the batch that holds `from`, or the next one, and answers with whole batches from there on that end before
     /// `up_to` and stand in one segment. `None`: there is nothing to read yet, or nothing that fits.
     pub fn read(&self, from: Offset, limits: ReadLimits) -> Result<Option<FileRegion>, ReadError> {
-        self.until_no_truncation(|| self.try_read(from, limits))
+        self.until_no_truncation(|| Ok(self.try_read(from, limits)?.map(|found| found.region)))
+    }
+
+    /// As [`LogView::read`], for a read_committed consumer: with the aborted transactions that touch what is read.
+    pub fn read_committed(
+        &self,
+        from: Offset,
+        limits: ReadLimits,
+    ) -> Result<Option<(FileRegion, Vec<AbortedTransaction>)>, ReadError> {
+        self.until_no_truncation(|| {
+            let Some(found) = self.try_read(from, limits)? else { return Ok(None) };
+            let end = found.end_offset(limits.up_to)?;
+            // The same segments as were read: compaction may put others in their place any time.
+            let aborted = aborted_in(&found.segments[found.index..], from, end)?;
+            Ok(Some((found.region, aborted)))
+        })
     }
 
     /// A truncation or a compaction may pull the file from under a walk; then the walk begins again.
@@ -166,7 +171,8 @@ impl LogView {
         Ok(bytes)
     }
 
-    /// The aborted transactions that touch `from..up_to`, for a read_committed consumer to skip.
+    /// The aborted transactions that touch `from..up_to`.
+    #[cfg(test)]
     pub fn aborted_transactions(
         &self,
         from: Offset,
@@ -178,7 +184,7 @@ impl LogView {
         })
     }
 
-    fn try_read(&self, from: Offset, limits: ReadLimits) -> Result<Option<FileRegion>, TryError> {
+    fn try_read(&self, from: Offset, limits: ReadLimits) -> Result<Option<Found>, TryError> {
         let sight = self.look(from, limits.up_to);
         if from < self.log_start_offset() || from > sight.end_offset {
             return Err(TryError::OutOfRange);
@@ -198,7 +204,9 @@ impl LogView {
             };
             match first {
                 Some(first) if first.end_position() <= limit => {
-                    return cut(segment, first, limit, limits);
+                    let Some(region) = cut(segment, first, limit, limits)? else { return Ok(None) };
+                    let reaches_limit = region.position + region.size_bytes as u64 == limit;
+                    return Ok(Some(Found { region, segments, index, reaches_limit }));
                 }
                 // The batch reaches into what must not be seen.
                 Some(_) => return Ok(None),
@@ -277,10 +285,6 @@ impl LogView {
         self.log_start_offset.store(to.0, Ordering::Release);
     }
 
-    pub(super) fn set_first_unstable_offset(&self, to: Option<Offset>) {
-        self.first_unstable_offset.store(to.map_or(i64::MAX, |offset| offset.0), Ordering::Release);
-    }
-
     /// A batch was written at the end of the active segment; it is seen after [`LogView::publish_end`].
     pub(super) fn note(&self, span: &BatchSpan) {
         let mut tail = self.tail.lock();
@@ -332,6 +336,29 @@ impl LogView {
     }
 }
 
+/// What a read has found.
+struct Found {
+    region: FileRegion,
+    segments: Guard<Arc<Segments>>,
+    /// Of the segment that holds the region.
+    index: usize,
+    /// It holds all of the segment that the reader may see.
+    reaches_limit: bool,
+}
+
+impl Found {
+    /// Where the records end that were found, exclusive.
+    fn end_offset(&self, up_to: Offset) -> Result<Offset, SegmentError> {
+        let next_base_offset = self.segments.get(self.index + 1).map(|next| next.base_offset());
+        let most = next_base_offset.map_or(up_to, |next| next.min(up_to));
+        if self.reaches_limit {
+            return Ok(most);
+        }
+        let behind = self.region.position + self.region.size_bytes as u64;
+        Ok(self.segments[self.index].offset_at(behind)?.map_or(most, |offset| offset.min(most)))
+    }
+}
+
 /// How one attempt to read fails.
 pub(super) enum TryError {
     OutOfRange,
@@ -364,8 +391,7 @@ pub(super) fn aborted_in(
 ) -> Result<Vec<AbortedTransaction>, SegmentError> {
     let mut aborted = Vec::new();
     for segment in segments {
-        let (found, is_complete) =
-            segment.with_indexes(|indexes| txn_index::overlapping(&indexes.aborted, from, up_to))?;
+        let (found, is_complete) = segment.aborted(from, up_to)?;
         aborted.extend(found);
         if is_complete {
             break;

@@ -146,7 +146,6 @@ impl Log {
         if first_offset > self.log_start_offset() {
             self.view.set_log_start_offset(first_offset);
             self.producers.on_log_start_offset(first_offset);
-            self.view.set_first_unstable_offset(self.producers.first_unstable_offset());
         }
         if self.epochs.truncate_from_start(self.log_start_offset()) {
             self.save_epochs_durably()?;

@@ -22,6 +22,8 @@ use crate::log::time_index::{TimeIndex, TimestampOffset};
 use crate::log::txn_index::{self, AbortedTransaction};
 use crate::protocol::ids::{Offset, Timestamp};
 
+mod aborted;
+
 pub const LOG_SUFFIX: &str = ".log";
 pub const OFFSET_INDEX_SUFFIX: &str = ".index";
 pub const TIME_INDEX_SUFFIX: &str = ".timeindex";
@@ -65,6 +67,8 @@ pub struct Segment {
     is_removed: AtomicBool,
     /// Used since the cache last looked.
     is_used: AtomicBool,
+    /// It is known to hold no marker of an abort.
+    holds_no_abort: AtomicBool,
     warm: Mutex<Warm>,
 }
 
@@ -99,6 +103,7 @@ impl Segment {
             is_sealed: AtomicBool::new(true),
             is_removed: AtomicBool::new(false),
             is_used: AtomicBool::new(false),
+            holds_no_abort: AtomicBool::new(false),
             warm: Mutex::default(),
         })
     }
@@ -120,6 +125,7 @@ impl Segment {
             File::create(&segment.directory.join(file_name(base_offset, suffix)))?.truncate(0)?;
         }
         segment.is_sealed.store(false, Ordering::Relaxed);
+        segment.holds_no_abort.store(true, Ordering::Release);
         *segment.warm.lock() =
             Warm { file: Some(Arc::new(file)), indexes: Some(Indexes::new(base_offset)), charged_bytes: 0 };
         segment.files.admit(&segment);
@@ -329,6 +335,14 @@ impl Segment {
         Ok(boundary)
     }
 
+    /// Offset of the batch that begins at `position`, a boundary; `None` at the end.
+    pub fn offset_at(self: &Arc<Segment>, position: u64) -> Result<Option<Offset>, SegmentError> {
+        let file = self.readable_file()?;
+        let mut scan = HeaderScan::new(&file, position, self.size_bytes());
+        let header = scan.next_batch().map_err(|error| self.scan_failed(error))?;
+        Ok(header.map(|header| header.span.base_offset))
+    }
+
     /// The largest timestamp in the segment and the last offset of the batch that holds it; -1 without timestamps.
     pub fn largest_timestamp(self: &Arc<Segment>) -> Result<TimestampOffset, SegmentError> {
         self.with_indexes(|indexes| indexes.largest)
@@ -389,11 +403,6 @@ impl Segment {
         }
     }
 
-    /// Whether aborted transactions are known on the heap only.
-    pub(super) fn has_unwritten_transactions(self: &Arc<Segment>) -> bool {
-        !self.is_sealed() && self.with_indexes(|indexes| !indexes.aborted.is_empty()).unwrap_or(true)
-    }
-
     /// The segment takes batches from here on: the index files fall behind, so the indexes must stay on the heap.
     pub fn begin_writing(self: &Arc<Segment>) -> Result<(), SegmentError> {
         if self.is_sealed.load(Ordering::Relaxed) {
@@ -433,16 +442,11 @@ impl Segment {
     /// Replaces the indexes, by ones that recovery made or with none.
     pub fn set_indexes(&self, indexes: Option<Indexes>) {
         let mut warm = self.warm.lock();
+        if let Some(indexes) = &indexes {
+            self.holds_no_abort.store(indexes.aborted.is_empty(), Ordering::Release);
+        }
         warm.indexes = indexes;
         self.charge(&mut warm);
-    }
-
-    /// Takes note of an abort marker that was written.
-    pub fn note_aborted(&self, aborted: AbortedTransaction) {
-        let mut warm = self.warm.lock();
-        let indexes =
-            warm.indexes.as_mut().expect("indexes of a segment that takes batches stay on the heap");
-        indexes.aborted.push(aborted);
     }
 
     /// Makes the names of all files end with `.deleted`; readers that hold the segment go on.
@@ -515,25 +519,6 @@ impl Segment {
         };
         let mut indexes = Indexes { offsets, times, aborted, ..Indexes::new(self.base_offset) };
         Ok(self.complete_indexes(&mut indexes)?.then_some(indexes))
-    }
-
-    /// Aborted transactions cannot be told from the segment alone: a transaction may have begun in an earlier one.
-    fn load_aborted(&self) -> Result<Vec<AbortedTransaction>, SegmentError> {
-        let path = self.path_of(TXN_INDEX_SUFFIX);
-        let failed =
-            |error| SegmentError::Failed(anyhow::Error::context(error, format!("read {}", path.display())));
-        let read = |path: &Path| fs::read_file(path).map_err(|error| failed(error.into()));
-        let mut bytes = read(&path)?;
-        if bytes.is_none() && self.is_removed() {
-            // Its files may be getting their other names: the lock says when that is done.
-            drop(self.warm.lock());
-            bytes = read(&self.path_of(&format!("{TXN_INDEX_SUFFIX}{DELETED_SUFFIX}")))?;
-        }
-        match bytes {
-            None => Ok(Vec::new()),
-            Some(bytes) => txn_index::decode(&bytes)
-                .ok_or_else(|| failed(anyhow::anyhow!("the transaction index is damaged"))),
-        }
     }
 
     /// Walks from the last offset entry to the end, so that the indexes stand as if they had never left the heap.

@@ -7,6 +7,7 @@ mod faults;
 mod main_line;
 mod model;
 mod retention;
+mod transactions;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -20,6 +21,7 @@ use crate::log::log::{Log, OpenOptions};
 use crate::log::producer_state::Origin;
 use crate::log::read::{LogView, ReadLimits};
 use crate::log::recovery::OpenError;
+use crate::log::verification::Verification;
 use crate::protocol::batch::{Batch, BatchMut, HEADER_SIZE, LOG_OVERHEAD};
 use crate::protocol::ids::{LeaderEpoch, Offset, Timestamp, TopicId, Uuid};
 
@@ -101,7 +103,7 @@ pub fn seal(bytes: &mut [u8]) {
 }
 
 pub fn append(log: &mut Log, bytes: &[u8]) -> Result<Appended, AppendError> {
-    log.append_as_leader(&mut bytes.to_vec(), LeaderEpoch(1), Origin::Client, NOW)
+    log.append_as_leader(&mut bytes.to_vec(), LeaderEpoch(1), Origin::Client(Verification::Off), NOW)
 }
 
 pub fn up_to(end: Offset) -> ReadLimits {

@@ -71,7 +71,6 @@ impl Log {
         self.is_changed = true;
         self.epochs.clear();
         self.producers = ProducerState::starting_at(at);
-        self.view.set_first_unstable_offset(None);
         self.active = None;
         self.view.set_log_start_offset(at);
         self.view.publish_truncation(Vec::new(), at);
@@ -95,7 +94,6 @@ impl Log {
         let expiry = Expiry { now, expiration_ms: self.producer_expiration_ms.load(Ordering::Relaxed) };
         let mut producers = producers::load(&self.directory, &snapshots, &segments, to, expiry)?;
         producers::replay(&mut producers, &segments, to)?;
-        self.view.set_first_unstable_offset(producers.first_unstable_offset());
         self.producers = producers;
         Ok(())
     }

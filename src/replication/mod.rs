@@ -22,3 +22,4 @@ pub mod status;
 pub mod subscription;
 mod throttle;
 pub mod traffic;
+pub mod transactions;

@@ -15,6 +15,7 @@ use super::flusher::{Flush, Flusher};
 use super::partition::Leadership;
 use super::subscription::{Slot, Subscribers, Subscription};
 use super::traffic::Traffic;
+use super::transactions::Verification;
 use crate::config::topic::TopicConfig;
 use crate::controller::PartitionImage;
 use crate::env::fs::FileRegion;
@@ -80,12 +81,12 @@ pub enum News {
 
 /// On whose behalf a leader appends.
 #[derive(Clone, Copy)]
-struct Terms {
-    origin: Origin,
+pub(super) struct Terms {
+    pub origin: Origin,
     /// The ISR must have `min.insync.replicas` members.
-    acks_all: bool,
+    pub acks_all: bool,
     /// The leader epoch the writer believes in.
-    epoch: Option<LeaderEpoch>,
+    pub epoch: Option<LeaderEpoch>,
 }
 
 struct Appender {
@@ -142,13 +143,14 @@ impl Replica {
         let high_watermark =
             if isr.iter().all(|broker| *broker == me) { log_end } else { view.log_start_offset() };
         log.assign_epoch(epoch)?;
+        let last_stable_offset = log.on_high_watermark(high_watermark);
         let leadership = Leadership::begin(epoch, me, isr, log_end, high_watermark);
         Ok(Replica {
             name,
             directory_index: AtomicUsize::new(directory_index),
             view: ArcSwap::new(view),
             high_watermark: AtomicI64::new(leadership.high_watermark().0),
-            last_stable_offset: AtomicI64::new(stable_below(&log, leadership.high_watermark()).0),
+            last_stable_offset: AtomicI64::new(last_stable_offset.0),
             leader_epoch: AtomicI32::new(epoch.0),
             closed: AtomicBool::new(false),
             subscribers: Mutex::default(),
@@ -241,7 +243,8 @@ impl Replica {
 
     /// Appends validated batches of a client and patches their offsets in place.
     ///
-    /// With `acks_all` the ISR must have `min.insync.replicas` members. The answer to the client may have to wait:
+    /// With `acks_all` the ISR must have `min.insync.replicas` members. `verification` vouches for a batch that opens a
+    /// transaction ([`Replica::start_verification`]). The answer to the client may have to wait:
     /// [`Replica::still_required`].
     ///
     /// Errors: what the log refuses, NOT_ENOUGH_REPLICAS, and NOT_LEADER_OR_FOLLOWER when the partition is closed,
@@ -251,9 +254,10 @@ impl Replica {
         self: &Arc<Replica>,
         batch: &mut [u8],
         acks_all: bool,
+        verification: Verification,
         now: Timestamp,
     ) -> Result<LeaderAppend, ApiError> {
-        let terms = Terms { origin: Origin::Client, acks_all, epoch: None };
+        let terms = Terms { origin: Origin::Client(verification), acks_all, epoch: None };
         self.append_on(terms, batch, now).map_err(|error| match error {
             AppendError::Refused(refusal) => refusal,
             AppendError::NoSpace(_) | AppendError::Failed(_) => ErrorCode::KafkaStorageError.into(),
@@ -274,7 +278,7 @@ impl Replica {
         self.append_on(terms, batch, now).map(|appended| appended.next_offset)
     }
 
-    fn append_on(
+    pub(super) fn append_on(
         self: &Arc<Replica>,
         terms: Terms,
         batch: &mut [u8],
@@ -319,7 +323,13 @@ impl Replica {
             self.traffic.received(size_bytes, next_offset - appended.first_offset);
         }
         if has_moved {
-            self.subscribers.lock().records_came(size_bytes);
+            match terms.origin {
+                // A marker lets go all that its transaction has held back, whatever its own size.
+                Origin::TransactionCoordinator { .. } => self.subscribers.lock().changed(),
+                Origin::Client(_) | Origin::Coordinator | Origin::RaftLeader => {
+                    self.subscribers.lock().records_came(size_bytes);
+                }
+            }
             self.tell_listener();
         }
         Ok(LeaderAppend {
@@ -369,10 +379,16 @@ impl Replica {
         change(&mut appender.leadership);
         let after = appender.leadership.high_watermark();
         self.high_watermark.store(after.0, Ordering::Release);
-        if let Some(log) = &appender.log {
-            self.last_stable_offset.store(stable_below(log, after).0, Ordering::Release);
-        }
+        self.publish_stable_offset(appender);
         after != before
+    }
+
+    /// The last stable offset follows the high watermark, markers, and a log start that passes where a transaction began.
+    fn publish_stable_offset(&self, appender: &mut Appender) {
+        if let Some(log) = &mut appender.log {
+            let last_stable_offset = log.on_high_watermark(appender.leadership.high_watermark());
+            self.last_stable_offset.store(last_stable_offset.0, Ordering::Release);
+        }
     }
 
     /// Records from `from` that consumers of this isolation may see: whole batches as one file range.
@@ -405,7 +421,7 @@ impl Replica {
         self.view.load().max_timestamp(time_limits(up_to)).map_err(|error| self.read_failed(error))
     }
 
-    fn read_failed(&self, error: ReadError) -> ErrorCode {
+    pub(super) fn read_failed(&self, error: ReadError) -> ErrorCode {
         match error {
             ReadError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
             ReadError::Deleted => ErrorCode::UnknownTopicOrPartition,
@@ -453,6 +469,7 @@ impl Replica {
                 ApiError::from(ErrorCode::KafkaStorageError)
             })?;
         }
+        self.publish_stable_offset(&mut appender);
         drop(appender);
         self.subscribers.lock().changed();
         Ok(self.view.load().log_start_offset())
@@ -486,7 +503,9 @@ impl Replica {
     pub fn with_log<T>(&self, work: impl FnOnce(&mut Log, Offset) -> T) -> Option<T> {
         let mut appender = self.appender.lock();
         let high_watermark = appender.leadership.high_watermark();
-        appender.log.as_mut().map(|log| work(log, high_watermark))
+        let done = appender.log.as_mut().map(|log| work(log, high_watermark));
+        self.publish_stable_offset(&mut appender);
+        done
     }
 
     /// What is to be told of each producer it remembers. `None` when the partition is closed.
@@ -604,11 +623,6 @@ impl Replica {
         }
         log
     }
-}
-
-/// Where committed records end that no open transaction can take back (KIP-98).
-fn stable_below(log: &Log, high_watermark: Offset) -> Offset {
-    log.producers().first_unstable_offset().map_or(high_watermark, |first| first.min(high_watermark))
 }
 
 /// A batch that decompresses to more is answered by its first offset: one request must not cost more memory.

@@ -126,14 +126,19 @@ fn read(
         Err(code) => return refused(wanted, code),
     }
     let max_bytes = remaining.min(at.max_bytes.max(0) as usize);
-    match replica.read(at.fetch_offset, max_bytes, isolation, at_least_one) {
-        Ok(records) => {
-            if isolation == IsolationLevel::ReadCommitted {
-                // No transaction of this broker's can have been aborted: it coordinates none.
-                answer.aborted_transactions = Some(Vec::new());
-            }
-            (answer, records)
+    let records = match isolation {
+        IsolationLevel::ReadUncommitted => replica.read(at.fetch_offset, max_bytes, isolation, at_least_one),
+        IsolationLevel::ReadCommitted => {
+            replica.read_committed(at.fetch_offset, max_bytes, at_least_one).map(|read| {
+                let (records, aborted) = read.unzip();
+                // Never null, as in Kafka.
+                answer.aborted_transactions = Some(aborted.unwrap_or_default());
+                records
+            })
         }
+    };
+    match records {
+        Ok(records) => (answer, records),
         Err(code) => refused(wanted, code),
     }
 }

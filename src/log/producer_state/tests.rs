@@ -1,6 +1,9 @@
 use super::*;
 use crate::log::producer_snapshot;
+use crate::log::verification::Verification;
 use crate::protocol::ids::LeaderEpoch;
+
+const CLIENT: Origin = Origin::Client(Verification::Off);
 
 /// A batch of a producer; `sequence` is the first record's.
 fn batch(producer_id: i64, epoch: i16, sequence: i32, count: i32) -> BatchSummary {
@@ -34,7 +37,7 @@ fn code(result: Result<Verdict, ApiError>) -> ErrorCode {
 
 /// Checks as a client and appends at the end; panics when refused.
 fn append(state: &mut ProducerState, batch: BatchSummary) -> Offset {
-    let origin = if batch.is_control { Origin::Coordinator } else { Origin::Client };
+    let origin = if batch.is_control { Origin::Coordinator } else { CLIENT };
     assert_eq!(state.check(&batch, origin), Ok(Verdict::Append), "{batch:?}");
     let first_offset = state.end_offset();
     state.replay(&batch, first_offset);
@@ -53,9 +56,9 @@ fn sequences_follow_each_other() {
     let mut state = ProducerState::default();
     append(&mut state, batch(1, 0, 0, 3));
     append(&mut state, batch(1, 0, 3, 2));
-    let gap = state.check(&batch(1, 0, 6, 1), Origin::Client);
+    let gap = state.check(&batch(1, 0, 6, 1), CLIENT);
     assert_eq!(code(gap), ErrorCode::OutOfOrderSequenceNumber);
-    let overlap = state.check(&batch(1, 0, 4, 3), Origin::Client);
+    let overlap = state.check(&batch(1, 0, 4, 3), CLIENT);
     assert_eq!(code(overlap), ErrorCode::OutOfOrderSequenceNumber);
     append(&mut state, batch(1, 0, 5, 1));
 }
@@ -74,7 +77,7 @@ fn five_batches_are_remembered() {
         append(&mut state, batch(1, 0, index * 2, 2));
     }
     for index in 0..7 {
-        let retry = state.check(&batch(1, 0, index * 2, 2), Origin::Client);
+        let retry = state.check(&batch(1, 0, index * 2, 2), CLIENT);
         if index < 2 {
             assert_eq!(code(retry), ErrorCode::OutOfOrderSequenceNumber, "batch {index}");
             continue;
@@ -85,7 +88,7 @@ fn five_batches_are_remembered() {
         assert_eq!(retry, Ok(expected), "batch {index}");
     }
     // The same first sequence with another count is not the same batch.
-    let other = state.check(&batch(1, 0, 12, 1), Origin::Client);
+    let other = state.check(&batch(1, 0, 12, 1), CLIENT);
     assert_eq!(code(other), ErrorCode::OutOfOrderSequenceNumber);
 }
 
@@ -96,7 +99,7 @@ fn sequences_wrap_to_zero() {
     let across = batch(1, 0, i32::MAX, 3);
     assert_eq!(across.last_sequence(), 1);
     append(&mut state, across);
-    assert!(matches!(state.check(&across, Origin::Client), Ok(Verdict::Duplicate { .. })));
+    assert!(matches!(state.check(&across, CLIENT), Ok(Verdict::Duplicate { .. })));
     append(&mut state, batch(1, 0, 2, 1));
     let mut exact = ProducerState::default();
     append(&mut exact, batch(1, 0, i32::MAX, 1));
@@ -107,12 +110,12 @@ fn sequences_wrap_to_zero() {
 fn a_new_epoch_begins_at_zero_and_fences_the_old() {
     let mut state = ProducerState::default();
     append(&mut state, batch(1, 3, 0, 1));
-    let late = state.check(&batch(1, 4, 1, 1), Origin::Client);
+    let late = state.check(&batch(1, 4, 1, 1), CLIENT);
     assert_eq!(code(late), ErrorCode::OutOfOrderSequenceNumber);
     append(&mut state, batch(1, 4, 0, 1));
-    let old = state.check(&batch(1, 3, 1, 1), Origin::Client);
+    let old = state.check(&batch(1, 3, 1, 1), CLIENT);
     assert_eq!(code(old), ErrorCode::InvalidProducerEpoch);
-    let retry_of_old = state.check(&batch(1, 3, 0, 1), Origin::Client);
+    let retry_of_old = state.check(&batch(1, 3, 0, 1), CLIENT);
     assert_eq!(code(retry_of_old), ErrorCode::InvalidProducerEpoch);
 }
 
@@ -130,7 +133,7 @@ fn the_coordinator_writes_without_sequences_but_with_epochs() {
 fn an_open_transaction_refuses_plain_batches() {
     let mut state = ProducerState::default();
     append(&mut state, transactional(1, 0, 0, 1));
-    assert_eq!(code(state.check(&batch(1, 0, 1, 1), Origin::Client)), ErrorCode::InvalidTxnState);
+    assert_eq!(code(state.check(&batch(1, 0, 1, 1), CLIENT)), ErrorCode::InvalidTxnState);
     append(&mut state, marker(1, 0, ControlType::Commit, 0));
     append(&mut state, batch(1, 0, 1, 1));
 }
@@ -176,7 +179,7 @@ fn a_marker_without_a_transaction_completes_nothing() {
     assert_eq!((entry.epoch, entry.coordinator_epoch), (ProducerEpoch(2), 3));
     assert_eq!(entry.last_timestamp, Timestamp(2_000));
     // Nothing but 0 can follow: the epoch is known, its sequences are not.
-    assert_eq!(code(state.check(&batch(1, 2, 5, 1), Origin::Client)), ErrorCode::OutOfOrderSequenceNumber);
+    assert_eq!(code(state.check(&batch(1, 2, 5, 1), CLIENT)), ErrorCode::OutOfOrderSequenceNumber);
     append(&mut state, batch(1, 2, 0, 1));
 }
 
@@ -188,10 +191,7 @@ fn a_marker_keeps_the_sequences_of_its_epoch() {
     append(&mut state, transactional(1, 0, 2, 2));
     // Transaction version 2: the marker's epoch is one higher, and sequences begin again.
     append(&mut state, marker(1, 1, ControlType::Commit, 0));
-    assert_eq!(
-        code(state.check(&transactional(1, 1, 4, 1), Origin::Client)),
-        ErrorCode::OutOfOrderSequenceNumber
-    );
+    assert_eq!(code(state.check(&transactional(1, 1, 4, 1), CLIENT)), ErrorCode::OutOfOrderSequenceNumber);
     append(&mut state, transactional(1, 1, 0, 1));
 }
 
@@ -268,12 +268,12 @@ fn a_snapshot_brings_back_the_last_batch_and_the_log_the_rest() {
     assert_eq!(restored.first_unstable_offset(), state.first_unstable_offset());
     assert_eq!(restored.end_offset(), state.end_offset());
     let older = batch(1, 0, 10, 2);
-    assert_eq!(code(restored.check(&older, Origin::Client)), ErrorCode::OutOfOrderSequenceNumber);
+    assert_eq!(code(restored.check(&older, CLIENT)), ErrorCode::OutOfOrderSequenceNumber);
     for written in batches.iter().rev() {
         restored.recall(written);
     }
     assert_eq!(restored, state);
-    assert_eq!(restored.check(&older, Origin::Client), state.check(&older, Origin::Client));
+    assert_eq!(restored.check(&older, CLIENT), state.check(&older, CLIENT));
 }
 
 #[test]
@@ -381,7 +381,7 @@ fn the_state_agrees_with_a_naive_model() {
             let mut tried = batch(producer as i64, epoch, sequence, rng.i32(1..3));
             tried.is_transactional = rng.u8(..) < 120;
             tried.max_timestamp = Timestamp(step);
-            let verdict = state.check(&tried, Origin::Client);
+            let verdict = state.check(&tried, CLIENT);
             let expected = model.check(&tried);
             assert_eq!(verdict.clone().map_err(|error| error.code), expected, "seed {seed} step {step}");
             if verdict == Ok(Verdict::Append) {

@@ -191,7 +191,8 @@ fn epochs_are_derived_when_the_checkpoint_is_torn_ahead_or_behind() {
     for epoch in [3, 3, 5, 5, 8] {
         for _ in 0..5 {
             let mut bytes = batch(1, 40, 5, 0);
-            log.append_as_leader(&mut bytes, LeaderEpoch(epoch), Origin::Client, NOW).expect("append");
+            log.append_as_leader(&mut bytes, LeaderEpoch(epoch), Origin::Client(Verification::Off), NOW)
+                .expect("append");
         }
     }
     let expected = log.epochs().clone();

@@ -130,7 +130,7 @@ fn a_deleted_log_is_renamed_at_once_and_its_readers_are_told() {
 fn truncation_forgets_records_epochs_and_producers() {
     let (partition, mut log) = ten_segments(forever());
     let mut bytes = batch(5, 100, NOW.0, 0);
-    log.append_as_leader(&mut bytes, LeaderEpoch(4), Origin::Client, NOW).expect("append");
+    log.append_as_leader(&mut bytes, LeaderEpoch(4), Origin::Client(Verification::Off), NOW).expect("append");
     log.truncate_to(Offset(100), NOW).expect("truncate");
     assert_eq!(log.epochs().latest().map(|entry| entry.epoch), Some(LeaderEpoch(1)));
     log.truncate_to(Offset(45), NOW).expect("truncate");

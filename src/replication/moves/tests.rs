@@ -21,6 +21,7 @@ use crate::protocol::ids::{BrokerId, LeaderEpoch, Timestamp, Uuid};
 use crate::protocol::records::{BatchBuilder, BatchHeader, NewRecord};
 use crate::replication::chores::Signal;
 use crate::replication::registry::RegistryOptions;
+use crate::replication::transactions::Verification;
 
 const ME: BrokerId = BrokerId(1);
 const TOPIC: TopicId = TopicId(Uuid::from_u128(0x1234));
@@ -99,7 +100,7 @@ impl House {
     fn append(&self) -> Result<Offset, ApiError> {
         let mut builder = BatchBuilder::new(BatchHeader::default());
         builder.push(&NewRecord { timestamp: NOW, key: None, value: Some(&[7; 60]), headers: &[] });
-        let appended = self.replica()?.append(&mut builder.build(), true, NOW)?;
+        let appended = self.replica()?.append(&mut builder.build(), true, Verification::Off, NOW)?;
         Ok(appended.first_offset)
     }
 
