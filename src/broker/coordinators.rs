@@ -85,6 +85,7 @@ impl Coordinators {
             clock,
             settings: Box::new(settings),
             background: Box::new(move |job: Job| drop(pool.spawn_blocking(job))),
+            carry_out: Box::new(|_, _, nothing| match nothing {}),
         });
         Arc::new(Coordinators { me, replicas, groups, control, followed: Mutex::default() })
     }

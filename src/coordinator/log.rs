@@ -35,6 +35,15 @@ pub trait PartitionWriter: Send + Sync + 'static {
         batch: &mut [u8],
     ) -> Result<Offset, AppendFailure>;
 
+    /// As [`PartitionWriter::append`], a control batch that ends a transaction of that `transaction.version`.
+    fn append_marker(
+        &self,
+        partition: PartitionIndex,
+        epoch: LeaderEpoch,
+        batch: &mut [u8],
+        transaction_version: i16,
+    ) -> Result<Offset, AppendFailure>;
+
     /// The high watermark; from here on `listener` is told of every change until the partition is closed.
     fn watch(
         &self,

@@ -9,6 +9,7 @@ pub mod group;
 pub mod log;
 pub mod runtime;
 pub mod shard;
+pub mod transaction;
 
 use crate::protocol::ids::PartitionIndex;
 

@@ -19,6 +19,8 @@ mod stored;
 mod submitted;
 #[cfg(test)]
 pub(crate) mod tests;
+mod transactions;
+mod waiting;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -51,8 +53,11 @@ pub struct Settings {
 /// Work for a thread that may block.
 pub type Job = Box<dyn FnOnce() + Send>;
 
+/// What does the work of a shard's effects.
+pub type CarryOut<S> = Box<dyn Fn(PartitionIndex, LeaderEpoch, <S as Shard>::Effect) + Send + Sync>;
+
 /// What a runtime is made of.
-pub struct Options<S> {
+pub struct Options<S: Shard> {
     pub topic: CoordinatorTopic,
     pub new_shard: Box<dyn Fn(PartitionIndex) -> S + Send + Sync>,
     pub writer: Arc<dyn PartitionWriter>,
@@ -62,6 +67,8 @@ pub struct Options<S> {
     pub settings: Box<dyn Fn(PartitionIndex) -> Settings + Send + Sync>,
     /// Brings work to the blocking pool.
     pub background: Box<dyn Fn(Job) + Send + Sync>,
+    /// Begins what a shard has asked for, as its coordinator of that epoch; called without any lock.
+    pub carry_out: CarryOut<S>,
 }
 
 /// What a led partition is at.

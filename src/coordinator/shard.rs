@@ -6,7 +6,7 @@
 //! be taken back. Kafka: `CoordinatorShard`, `CoordinatorResult`.
 
 use crate::protocol::errors::{ApiError, ErrorCode};
-use crate::protocol::ids::Timestamp;
+use crate::protocol::ids::{ProducerEpoch, ProducerId, Timestamp};
 pub use crate::store::view::Scan;
 
 /// The time of a decision.
@@ -22,11 +22,34 @@ pub struct Now {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
+/// A transactional producer in one of its epochs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransactionalProducer {
+    pub id: ProducerId,
+    pub epoch: ProducerEpoch,
+}
+
+/// What ends a producer's transaction on the shard's partition (`EndTransactionMarker`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionMarker {
+    pub producer: TransactionalProducer,
+    /// Epoch of the transaction coordinator that wrote it.
+    pub coordinator_epoch: i32,
+    pub is_commit: bool,
+    /// `transaction.version` of the transaction: from 2 on the marker's epoch is higher than that of its records.
+    pub transaction_version: i16,
+}
+
 /// What changes a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<Record, Soft> {
     /// In the log, replicated and replayed after a restart.
     Durable(Record),
+    /// In the log as part of a transaction: it counts when a marker of its producer commits it, and is among what is
+    /// [`Stored`] from then on, unless a record of the same key came in between.
+    Transactional(TransactionalProducer, Record),
+    /// In the log: all that is open of this producer counts from here on, or never.
+    Marker(TransactionMarker),
     /// In memory only: joins, heartbeats, phases. Lost with leadership, as in Kafka.
     Soft(Soft),
 }
@@ -45,12 +68,15 @@ pub struct Outcome<S: Shard> {
     pub on_committed: Option<S::Command>,
     /// Decided when the durable events were refused, or their fate is unknown.
     pub on_failed: Option<OnFailed<S::Command>>,
+    /// Work outside of the shard, begun when the durable events are committed. It is lost with leadership;
+    /// [`Shard::loaded`] begins it again.
+    pub effects: Vec<S::Effect>,
 }
 
 impl<S: Shard> Outcome<S> {
     /// Nothing happens.
     pub fn nothing() -> Outcome<S> {
-        Outcome { events: Vec::new(), replies: Vec::new(), on_committed: None, on_failed: None }
+        Outcome { events: Vec::new(), replies: Vec::new(), on_committed: None, on_failed: None, effects: Vec::new() }
     }
 
     /// An answer that changes nothing.
@@ -94,6 +120,8 @@ pub trait Shard: Sized + Send + 'static {
     type Response: Send;
     type Record: Send;
     type Soft: Send;
+    /// What the shell is to do for the shard, such as to write the markers of a transaction.
+    type Effect: Send;
 
     fn encode(record: &Self::Record) -> KeyValue;
 
@@ -119,9 +147,11 @@ pub trait Shard: Sized + Send + 'static {
     /// The next deadline on the monotonic clock, in milliseconds; may be early, never late.
     fn next_deadline(&self) -> Option<i64>;
 
-    /// Takes in what the view holds, before the rest of the log is replayed.
+    /// Takes in what the view holds, before the rest of the log is replayed. What the view holds of open transactions
+    /// is replayed behind it, as [`Event::Transactional`].
     fn restore(&mut self, stored: &dyn Stored) -> Result<(), ApiError>;
 
-    /// The log is replayed: starts what a new coordinator starts, such as the sessions of all members.
-    fn loaded(&mut self, now: Now);
+    /// The log is replayed: starts what a new coordinator starts, such as the sessions of all members. The answer is
+    /// work that an earlier coordinator may have left undone, begun when all that was replayed is committed.
+    fn loaded(&mut self, now: Now) -> Vec<Self::Effect>;
 }

@@ -264,7 +264,8 @@ impl Replica {
         })
     }
 
-    /// Appends a batch of the coordinator that leads in `epoch`, as acks=all does. Returns the end of the log behind it.
+    /// Appends a batch of the coordinator that leads in `epoch`, as acks=all does; with markers, `origin` says of what
+    /// version. Returns the end of the log behind it.
     ///
     /// Errors: as [`Replica::append`], and NOT_LEADER_OR_FOLLOWER when the epoch is over. Only after
     /// [`AppendError::Failed`] may some of it be in the log.
@@ -272,9 +273,10 @@ impl Replica {
         self: &Arc<Replica>,
         batch: &mut [u8],
         epoch: LeaderEpoch,
+        origin: Origin,
         now: Timestamp,
     ) -> Result<Offset, AppendError> {
-        let terms = Terms { origin: Origin::Coordinator, acks_all: true, epoch: Some(epoch) };
+        let terms = Terms { origin, acks_all: true, epoch: Some(epoch) };
         self.append_on(terms, batch, now).map(|appended| appended.next_offset)
     }
 

@@ -12,6 +12,9 @@
 //! | --- | --- | --- |
 //! | 0 `stamps.rs` | topic, partition | the log position up to which the partition is in the view |
 //! | 1 `entries.rs` | topic, partition, key of the log's record | value of the log's record |
+//!
+//! What open transactions have written stands among the entries under keys that no record has; see the runtime of the
+//! coordinators.
 
 mod entries;
 pub mod lazy;
@@ -30,12 +33,14 @@ use crate::protocol::ids::PartitionIndex;
 #[repr(u8)]
 pub enum CoordinatorTopic {
     ConsumerOffsets = 1,
+    TransactionState = 2,
 }
 
 impl CoordinatorTopic {
     pub fn name(self) -> &'static str {
         match self {
             CoordinatorTopic::ConsumerOffsets => "__consumer_offsets",
+            CoordinatorTopic::TransactionState => "__transaction_state",
         }
     }
 }

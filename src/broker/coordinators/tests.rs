@@ -12,16 +12,18 @@ use super::topic_log::TopicLog;
 use crate::config::topic::TopicConfig;
 use crate::controller::{ClusterImage, MetadataRecord, PartitionRecord, TopicRecord};
 use crate::coordinator::log::{AppendFailure, PartitionReader, PartitionWriter};
-use crate::coordinator::runtime::tests::bench::{Command, Registers, now, registers_of};
+use crate::coordinator::runtime::tests::bench::{
+    Command, Record, Registers, Response, Soft, now, pending, producer, registers_of,
+};
 use crate::coordinator::runtime::{BatchOptions, Job, Options, Runtime, Settings, SlotState};
-use crate::coordinator::shard::{Scan, Stored};
+use crate::coordinator::shard::{Event, Scan, Stored, TransactionMarker, TransactionalProducer};
 use crate::env::clock::Clock;
 use crate::env::rng::Rng;
 use crate::log::dirs::{LogDirectory, Owner};
 use crate::log::files::FileCache;
 use crate::protocol::batch::Compression;
 use crate::protocol::errors::{ApiError, ErrorCode};
-use crate::protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId, Uuid};
+use crate::protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, TopicId, Uuid};
 use crate::replication::chores::Signal;
 use crate::replication::registry::{Registry, RegistryOptions};
 use crate::store::lazy::{DIRECTORY, LazyView};
@@ -78,6 +80,7 @@ impl Machine {
                 commit_timeout_ms: 5_000,
             }),
             background: Box::new(move |job| queue.lock().push_back(job)),
+            carry_out: Box::new(|_, _, _| {}),
         });
         let machine = Machine { replicas, log, view, runtime, jobs };
         machine.runtime.lead(PARTITION, LeaderEpoch(0));
@@ -336,6 +339,42 @@ fn truncate(path: &Path) {
 
 fn remove(path: &Path) {
     std::fs::remove_file(path).unwrap();
+}
+
+fn end_of_first(epoch: i16, is_commit: bool) -> Event<Record, Soft> {
+    let producer = TransactionalProducer { epoch: ProducerEpoch(epoch), ..producer(1) };
+    Event::Marker(TransactionMarker { producer, coordinator_epoch: 0, is_commit, transaction_version: 2 })
+}
+
+#[test]
+fn transactions_hold_up_the_last_stable_offset_and_survive_a_kill() {
+    let directory = tempfile::tempdir().unwrap();
+    let machine = Machine::start(directory.path());
+    let write = |machine: &Machine, events| {
+        let written = machine.runtime.submit(PARTITION, Command::Write(events)).now();
+        written.ok().expect("alone nothing waits").map_err(|error| error.code)
+    };
+    let stable = |machine: &Machine| machine.log.replica(PARTITION).unwrap().last_stable_offset();
+    machine.set("r0", Some("before"));
+    write(&machine, vec![pending(1, "r0", Some("in it")), pending(1, "r1", Some("in it"))]).unwrap();
+    machine.set("r2", Some("behind"));
+    machine.mark_view();
+    machine.flush_view();
+    assert_eq!((stable(&machine), machine.log.bounds(PARTITION).unwrap().1), (Offset(1), Offset(4)));
+    let killed = copy_of(directory.path());
+    machine.stop();
+
+    let machine = Machine::start(killed.path());
+    assert!(machine.believes_its_view());
+    assert_eq!((machine.read(), stable(&machine)), (machine.of_log(), Offset(1)));
+    // KIP-890: from version 2 on the epoch of a marker is above that of the records.
+    assert_eq!(write(&machine, vec![end_of_first(0, true)]), Err(ErrorCode::InvalidProducerEpoch));
+    assert_eq!(write(&machine, vec![end_of_first(1, true)]), Ok(Response::Count(3)));
+    let fenced = write(&machine, vec![pending(1, "r0", Some("late"))]);
+    assert_eq!(fenced, Err(ErrorCode::InvalidProducerEpoch));
+    assert_eq!((machine.read(), stable(&machine)), (machine.of_log(), Offset(5)));
+    assert_eq!(machine.read()["r0"], "in it");
+    machine.stop();
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::controller::TopicImage;
 use crate::coordinator::log::{AppendFailure, PartitionReader, PartitionWriter, WatermarkListener};
 use crate::env::clock::Clock;
 use crate::log::append::AppendError;
+use crate::log::producer_state::Origin;
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::{LeaderEpoch, Offset, PartitionIndex, TopicId};
 use crate::replication::registry::{Registry, TopicConfigs};
@@ -59,6 +60,22 @@ impl TopicLog {
     fn replica_to_read(&self, partition: PartitionIndex) -> anyhow::Result<Arc<Replica>> {
         self.replica(partition).map_err(|code| anyhow!("find the log of partition {partition}: {code}"))
     }
+
+    fn append_as(
+        &self,
+        origin: Origin,
+        partition: PartitionIndex,
+        epoch: LeaderEpoch,
+        batch: &mut [u8],
+    ) -> Result<Offset, AppendFailure> {
+        let replica = self.replica(partition).map_err(|code| AppendFailure::Refused(code.into()))?;
+        let appended = replica.append_as_coordinator(batch, epoch, origin, self.clock.now());
+        appended.map_err(|error| match error {
+            AppendError::Refused(refusal) => AppendFailure::Refused(refusal),
+            AppendError::NoSpace(_) => AppendFailure::Refused(ErrorCode::KafkaStorageError.into()),
+            AppendError::Failed(_) => AppendFailure::Unknown(ErrorCode::KafkaStorageError.into()),
+        })
+    }
 }
 
 impl PartitionWriter for TopicLog {
@@ -68,13 +85,17 @@ impl PartitionWriter for TopicLog {
         epoch: LeaderEpoch,
         batch: &mut [u8],
     ) -> Result<Offset, AppendFailure> {
-        let replica = self.replica(partition).map_err(|code| AppendFailure::Refused(code.into()))?;
-        let appended = replica.append_as_coordinator(batch, epoch, self.clock.now());
-        appended.map_err(|error| match error {
-            AppendError::Refused(refusal) => AppendFailure::Refused(refusal),
-            AppendError::NoSpace(_) => AppendFailure::Refused(ErrorCode::KafkaStorageError.into()),
-            AppendError::Failed(_) => AppendFailure::Unknown(ErrorCode::KafkaStorageError.into()),
-        })
+        self.append_as(Origin::Coordinator, partition, epoch, batch)
+    }
+
+    fn append_marker(
+        &self,
+        partition: PartitionIndex,
+        epoch: LeaderEpoch,
+        batch: &mut [u8],
+        transaction_version: i16,
+    ) -> Result<Offset, AppendFailure> {
+        self.append_as(Origin::TransactionCoordinator { transaction_version }, partition, epoch, batch)
     }
 
     fn watch(

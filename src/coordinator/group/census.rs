@@ -91,7 +91,10 @@ impl GroupShard {
                     && matches!(group.phase, Phase::Stable);
                 self.counts.completed_rebalances += u64::from(completes);
             }
-            Event::Durable(Record::Group(..)) | Event::Soft(_) => {}
+            Event::Durable(Record::Group(..))
+            | Event::Transactional(..)
+            | Event::Marker(_)
+            | Event::Soft(_) => {}
         }
     }
 }

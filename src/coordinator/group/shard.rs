@@ -3,6 +3,7 @@
 //! Groups are in memory, one small entry each; their offsets are not: they are in the view, however many there are.
 
 use std::collections::{BTreeSet, HashMap};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use super::census::Counts;
@@ -214,6 +215,7 @@ impl Shard for GroupShard {
     type Response = Response;
     type Record = Record;
     type Soft = Soft;
+    type Effect = Infallible;
 
     fn encode(record: &Record) -> KeyValue {
         records::encode(record)
@@ -262,6 +264,7 @@ impl Shard for GroupShard {
         self.count(event);
         match event {
             Event::Durable(record) => self.replay_record(record),
+            Event::Transactional(..) | Event::Marker(_) => unreachable!("contract: the txn-offsets helper writes this"),
             Event::Soft(soft) => self.replay_soft(soft),
         }
     }
@@ -298,7 +301,7 @@ impl Shard for GroupShard {
         })
     }
 
-    fn loaded(&mut self, now: Now) {
+    fn loaded(&mut self, now: Now) -> Vec<Infallible> {
         self.counts = Counts::default();
         let settings = (self.settings)();
         if let Some(look) = expiration::first_look(self, now).filter(|_| !self.groups.is_empty()) {
@@ -316,5 +319,6 @@ impl Shard for GroupShard {
             }
             self.install(draft.group);
         }
+        Vec::new()
     }
 }

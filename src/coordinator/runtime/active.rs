@@ -13,6 +13,8 @@ use super::overlay::{Layer, Overlay};
 use super::slot::Watermark;
 use super::stored::Layered;
 use super::submitted::Answer;
+use super::transactions::{Content, OpenTransactions};
+use super::waiting::{Turn, Waiting};
 use super::{Runtime, Settings};
 use crate::coordinator::log::AppendFailure;
 use crate::coordinator::shard::{Event, KeyValue, Now, Outcome, RequestId, Shard};
@@ -30,10 +32,6 @@ const MOST_BUSY_PAUSE_MS: i64 = 1_000;
 const LONGEST_BUSY_MS: i64 = 30_000;
 /// Deadlines of a shard that one turn works off; the rest is due at once, in the next turn.
 const MOST_EXPIRATIONS_AT_ONCE: usize = 1_000;
-
-/// An answer on its way to whoever waits for it.
-type Sent<T> = (oneshot::Sender<Answer<T>>, Answer<T>);
-type Answers<S> = Vec<(RequestId, Answer<<S as Shard>::Response>)>;
 
 /// Why a partition cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,49 +61,18 @@ struct Busy {
     ask_at_ms: i64,
 }
 
-/// What waits until the log is committed up to a position.
-struct Waiting<S: Shard> {
-    at: Offset,
-    /// On the monotonic clock; from then on the answers are an error.
-    deadline_ms: i64,
-    answers: Answers<S>,
-    on_committed: Option<S::Command>,
-    told: Option<oneshot::Sender<Answer<()>>>,
-}
-
-/// What leaves when the lock is released.
-pub(super) struct Turn<S: Shard> {
-    /// The request of the thread that has the turn.
-    own: Option<(RequestId, Option<Answer<S::Response>>)>,
-    answers: Vec<Sent<S::Response>>,
-    told: Vec<Sent<()>>,
-}
-
-impl<S: Shard> Turn<S> {
-    pub fn begin() -> Turn<S> {
-        Turn { own: None, answers: Vec::new(), told: Vec::new() }
-    }
-
-    /// Sends what others wait for; those who do not wait any more do not mind.
-    pub fn end(self) {
-        for (sender, answer) in self.answers {
-            let _ = sender.send(answer);
-        }
-        for (sender, answer) in self.told {
-            let _ = sender.send(answer);
-        }
-    }
-}
-
 /// What an active partition is made of.
-pub(super) struct Loaded<S> {
+pub(super) struct Loaded<S: Shard> {
     pub of: PartitionKey,
     pub epoch: LeaderEpoch,
     pub topic_id: TopicId,
     pub view: Arc<dyn View>,
     pub shard: S,
     pub overlay: Overlay,
+    pub open: OpenTransactions,
     pub log_end: Offset,
+    /// Begun when the log is committed up to its end.
+    pub effects: Vec<S::Effect>,
     pub watermark: Arc<Watermark>,
 }
 
@@ -116,6 +83,7 @@ pub(super) struct Active<S: Shard> {
     view: Arc<dyn View>,
     shard: S,
     overlay: Overlay,
+    open: OpenTransactions,
     busy: Option<Busy>,
     /// End of the log behind the last append; what the shard shows may stand up to here.
     appended_to: Offset,
@@ -131,7 +99,11 @@ pub(super) struct Active<S: Shard> {
 
 impl<S: Shard> Active<S> {
     pub fn new(loaded: Loaded<S>) -> Active<S> {
-        let Loaded { of, epoch, topic_id, view, shard, overlay, log_end, watermark } = loaded;
+        let Loaded { of, epoch, topic_id, view, shard, overlay, open, log_end, effects, watermark } = loaded;
+        let mut waiting = VecDeque::new();
+        if !effects.is_empty() {
+            waiting.push_back(Waiting { effects, ..Waiting::silent(log_end) });
+        }
         Active {
             of,
             epoch,
@@ -139,12 +111,13 @@ impl<S: Shard> Active<S> {
             view,
             shard,
             overlay,
+            open,
             busy: None,
             appended_to: log_end,
             committed_to: watermark.get(),
             watermark,
             requests: HashMap::new(),
-            waiting: VecDeque::new(),
+            waiting,
             todo: VecDeque::new(),
             last_request: 0,
         }
@@ -204,7 +177,7 @@ impl<S: Shard> Active<S> {
             return None;
         }
         let (sender, receiver) = oneshot::channel();
-        self.park(runtime, Vec::new(), None, Some(sender));
+        self.park(runtime, Waiting { told: Some(sender), ..Waiting::silent(self.appended_to) });
         Some(receiver)
     }
 
@@ -279,7 +252,8 @@ impl<S: Shard> Active<S> {
             Ok(outcome) => self.carry_out(runtime, outcome, origin, now, turn),
             Err(error) => {
                 // A refusal, too, may come from what can still be taken back.
-                self.reply(runtime, vec![(id, Err(error))], None, turn);
+                let answers = vec![(id, Err(error))];
+                self.reply(runtime, Waiting { answers, ..Waiting::silent(self.appended_to) }, turn);
                 Ok(())
             }
         }
@@ -293,11 +267,13 @@ impl<S: Shard> Active<S> {
         now: Now,
         turn: &mut Turn<S>,
     ) -> Result<(), Lost> {
-        let Outcome { events, replies, on_committed, on_failed } = outcome;
+        let Outcome { events, replies, on_committed, on_failed, effects } = outcome;
         match self.append_and_replay(runtime, &events, now) {
             Ok(()) => {
                 let answers = replies.into_iter().map(|(id, response)| (id, Ok(response))).collect();
-                self.reply(runtime, answers, on_committed, turn);
+                let at = self.appended_to;
+                let due = Waiting { answers, on_committed, effects, ..Waiting::silent(at) };
+                self.reply(runtime, due, turn);
                 Ok(())
             }
             Err(Stopped::Refused { error, is_halfway }) => {
@@ -331,7 +307,7 @@ impl<S: Shard> Active<S> {
         now: Now,
     ) -> Result<(), Stopped> {
         let is_durable = |event: &Event<_, _>| match event {
-            Event::Durable(_) => true,
+            Event::Durable(_) | Event::Transactional(..) | Event::Marker(_) => true,
             Event::Soft(_) => false,
         };
         let mut replayed = 0;
@@ -343,8 +319,8 @@ impl<S: Shard> Active<S> {
             let batches = batches::encode::<S>(events, options, now.wall)
                 .map_err(|code| Stopped::at_once(for_client(code.into())))?;
             for batch in batches {
-                let Encoded { mut bytes, records, event_count } = batch;
-                let next_offset = self.append(runtime, &mut bytes, replayed > 0)?;
+                let Encoded { content, mut bytes, records, event_count } = batch;
+                let next_offset = self.append(runtime, content, &mut bytes, replayed > 0)?;
                 events[replayed..event_count].iter().for_each(|event| self.shard.replay(event));
                 replayed = event_count;
                 let (batch, _) = Batch::split_first(&bytes).expect("a batch that was built is whole");
@@ -355,7 +331,8 @@ impl<S: Shard> Active<S> {
                     batch_crc: batch.stored_crc(),
                     batch_timestamp: now.wall,
                 };
-                self.take_in(records, stamp).map_err(Stopped::Lost)?;
+                let changes = self.open.take_in(content, batch.base_offset(), records);
+                self.take_in(changes, stamp).map_err(Stopped::Lost)?;
             }
         }
         events[replayed..].iter().for_each(|event| self.shard.replay(event));
@@ -365,10 +342,18 @@ impl<S: Shard> Active<S> {
     fn append(
         &mut self,
         runtime: &Runtime<S>,
+        content: Content,
         bytes: &mut [u8],
         is_halfway: bool,
     ) -> Result<Offset, Stopped> {
-        match runtime.options.writer.append(self.of.partition, self.epoch, bytes) {
+        let (writer, partition) = (&runtime.options.writer, self.of.partition);
+        let appended = match content {
+            Content::Durable | Content::Transactional(_) => writer.append(partition, self.epoch, bytes),
+            Content::Marker(marker) => {
+                writer.append_marker(partition, self.epoch, bytes, marker.transaction_version)
+            }
+        };
+        match appended {
             Ok(next_offset) => {
                 assert!(next_offset > self.appended_to, "an append moves the end of the log");
                 self.appended_to = next_offset;
@@ -385,18 +370,18 @@ impl<S: Shard> Active<S> {
         }
     }
 
-    /// `records` stand in the log up to `stamp`: into the view if they are committed, else over it.
-    fn take_in(&mut self, records: Vec<KeyValue>, stamp: Stamp) -> Result<(), Lost> {
+    /// `changes` come of the log up to `stamp`: into the view if they are committed, else over it.
+    fn take_in(&mut self, changes: Vec<KeyValue>, stamp: Stamp) -> Result<(), Lost> {
         if self.overlay.is_empty() && stamp.next_offset <= self.watermark.get() {
-            let mut changes =
-                records.iter().map(|record| Change { key: &record.key, value: record.value.as_deref() });
-            match self.view.apply(self.of, &mut changes, &stamp, Patience::None) {
+            let mut changed =
+                changes.iter().map(|change| Change { key: &change.key, value: change.value.as_deref() });
+            match self.view.apply(self.of, &mut changed, &stamp, Patience::None) {
                 Ok(()) => return Ok(()),
                 // The overlay asks again.
                 Err(error) => self.check_view(Some(error))?,
             }
         }
-        self.overlay.push(records, stamp);
+        self.overlay.push(changes, stamp);
         Ok(())
     }
 
@@ -420,13 +405,19 @@ impl<S: Shard> Active<S> {
         }
         while self.waiting.front().is_some_and(|front| front.at <= self.committed_to) {
             let Some(front) = self.waiting.pop_front() else { break };
-            for (id, answer) in front.answers {
-                self.answer(id, answer, turn);
-            }
-            turn.told.extend(front.told.map(|sender| (sender, Ok(()))));
-            self.todo.extend(front.on_committed);
+            self.let_go(front, turn);
         }
         Ok(())
+    }
+
+    /// What `due` waits for is committed.
+    fn let_go(&mut self, due: Waiting<S>, turn: &mut Turn<S>) {
+        for (id, answer) in due.answers {
+            self.answer(id, answer, turn);
+        }
+        turn.told.extend(due.told.map(|sender| (sender, Ok(()))));
+        turn.effects.extend(due.effects);
+        self.todo.extend(due.on_committed);
     }
 
     fn drain_overlay(&mut self, runtime: &Runtime<S>) -> Result<(), Lost> {
@@ -453,44 +444,28 @@ impl<S: Shard> Active<S> {
         Ok(())
     }
 
-    /// Answers once everything appended so far is committed.
-    fn reply(
-        &mut self,
-        runtime: &Runtime<S>,
-        answers: Answers<S>,
-        on_committed: Option<S::Command>,
-        turn: &mut Turn<S>,
-    ) {
+    /// Lets `due` go once everything appended so far is committed.
+    fn reply(&mut self, runtime: &Runtime<S>, due: Waiting<S>, turn: &mut Turn<S>) {
         if self.appended_to <= self.watermark.get() && self.waiting.is_empty() {
-            for (id, answer) in answers {
-                self.answer(id, answer, turn);
-            }
-            self.todo.extend(on_committed);
-        } else if !answers.is_empty() || on_committed.is_some() {
-            self.park(runtime, answers, on_committed, None);
+            self.let_go(due, turn);
+        } else if !due.is_silent() || due.has_more() {
+            self.park(runtime, due);
         }
     }
 
-    fn park(
-        &mut self,
-        runtime: &Runtime<S>,
-        answers: Answers<S>,
-        on_committed: Option<S::Command>,
-        told: Option<oneshot::Sender<Answer<()>>>,
-    ) {
+    fn park(&mut self, runtime: &Runtime<S>, due: Waiting<S>) {
         let Settings { commit_timeout_ms, .. } = runtime.settings(self.of.partition);
         let deadline_ms = runtime.now().uptime_ms.saturating_add(commit_timeout_ms);
-        let at = self.appended_to;
         // Many may wait for the same append: those of one moment wait as one.
-        if on_committed.is_none()
-            && told.is_none()
+        if !due.has_more()
+            && due.told.is_none()
             && let Some(back) = self.waiting.back_mut()
-            && (back.at, back.deadline_ms) == (at, deadline_ms)
-            && back.on_committed.is_none()
+            && (back.at, back.deadline_ms) == (due.at, deadline_ms)
+            && !back.has_more()
         {
-            return back.answers.extend(answers);
+            return back.answers.extend(due.answers);
         }
-        self.waiting.push_back(Waiting { at, deadline_ms, answers, on_committed, told });
+        self.waiting.push_back(Waiting { deadline_ms, ..due });
     }
 
     /// A request is answered once; what comes later is dropped.
@@ -514,17 +489,10 @@ impl<S: Shard> Active<S> {
             turn.told.extend(waiting.told.take().map(|sender| (sender, Err(refusal()))));
         }
         // While the watermark stands still they would pile up.
-        self.waiting.retain(|waiting| !waiting.is_silent() || waiting.on_committed.is_some());
+        self.waiting.retain(|waiting| !waiting.is_silent() || waiting.has_more());
         for id in late {
             self.answer(id, Err(refusal()), turn);
         }
-    }
-}
-
-impl<S: Shard> Waiting<S> {
-    /// Nobody waits with it.
-    fn is_silent(&self) -> bool {
-        self.answers.is_empty() && self.told.is_none()
     }
 }
 

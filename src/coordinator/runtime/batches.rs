@@ -1,8 +1,12 @@
-//! Durable events as record batches: one if they fit, else as many as they need, in order.
+//! Events of the log as record batches: one if they are of a kind and fit, else as many as they need, in order.
+//!
+//! Kafka: `CoordinatorRuntime.CoordinatorContext.append`, `completeTransaction`.
 
+use super::transactions::Content;
 use crate::config::broker::GroupSettings;
-use crate::coordinator::shard::{Event, KeyValue, Shard};
+use crate::coordinator::shard::{Event, KeyValue, Shard, TransactionMarker, TransactionalProducer};
 use crate::protocol::batch::Compression;
+use crate::protocol::control::end_transaction_marker;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::Timestamp;
 use crate::protocol::records::{BatchBuilder, BatchHeader, NewRecord};
@@ -17,6 +21,7 @@ pub struct BatchOptions {
 
 /// A batch ready to be appended.
 pub(super) struct Encoded {
+    pub content: Content,
     pub bytes: Vec<u8>,
     pub records: Vec<KeyValue>,
     /// How many of the events, from the first one on, are in the log with this batch.
@@ -26,32 +31,47 @@ pub(super) struct Encoded {
 /// More than a record takes besides its key and value.
 const RECORD_OVERHEAD_BYTES: usize = 32;
 
-/// The durable ones of `events` in batches. MESSAGE_TOO_LARGE when a record alone is larger than a batch may be.
+/// Those of `events` that go to the log in batches: neighbours of a kind together, a marker alone. MESSAGE_TOO_LARGE
+/// when a record alone is larger than a batch may be.
 pub(super) fn encode<S: Shard>(
     events: &[Event<S::Record, S::Soft>],
     options: BatchOptions,
     now: Timestamp,
 ) -> Result<Vec<Encoded>, ErrorCode> {
     let mut batches = Vec::with_capacity(1);
-    let mut building = Building::begin(options, now);
+    let mut building: Option<Building> = None;
     for (index, event) in events.iter().enumerate() {
-        let record = match event {
-            Event::Durable(record) => S::encode(record),
+        let (content, record) = match event {
+            Event::Durable(record) => (Content::Durable, S::encode(record)),
+            Event::Transactional(producer, record) => (Content::Transactional(*producer), S::encode(record)),
+            Event::Marker(marker) => {
+                if let Some(before) = building.take() {
+                    batches.push(before.finish(index)?);
+                }
+                batches.push(encode_marker(marker, index + 1, now));
+                continue;
+            }
             Event::Soft(_) => continue,
         };
-        if !building.has_room_for(&record) {
-            let full = std::mem::replace(&mut building, Building::begin(options, now));
+        if let Some(full) = building.take_if(|building| !building.takes(content, &record)) {
             batches.push(full.finish(index)?);
         }
-        building.push(record);
+        building.get_or_insert_with(|| Building::begin(content, options, now)).push(record);
     }
-    if !building.records.is_empty() {
-        batches.push(building.finish(events.len())?);
+    if let Some(last) = building {
+        batches.push(last.finish(events.len())?);
     }
     Ok(batches)
 }
 
+fn encode_marker(marker: &TransactionMarker, event_count: usize, now: Timestamp) -> Encoded {
+    let TransactionalProducer { id, epoch } = marker.producer;
+    let bytes = end_transaction_marker((id, epoch), marker.is_commit, marker.coordinator_epoch, now);
+    Encoded { content: Content::Marker(*marker), bytes, records: Vec::new(), event_count }
+}
+
 struct Building {
+    content: Content,
     options: BatchOptions,
     now: Timestamp,
     builder: BatchBuilder,
@@ -59,18 +79,24 @@ struct Building {
 }
 
 impl Building {
-    fn begin(options: BatchOptions, now: Timestamp) -> Building {
-        // Without a producer the sequence means nothing; 0 is what Kafka's coordinators write.
+    fn begin(content: Content, options: BatchOptions, now: Timestamp) -> Building {
+        // Nobody looks at the sequence of a coordinator's batch; 0 is what Kafka's coordinators write.
         let header =
             BatchHeader { compression: options.compression, base_sequence: 0, ..BatchHeader::default() };
-        Building { options, now, builder: BatchBuilder::new(header), records: Vec::new() }
+        let header = match content {
+            Content::Transactional(TransactionalProducer { id, epoch }) => {
+                BatchHeader { transactional: true, producer_id: id, producer_epoch: epoch, ..header }
+            }
+            Content::Durable | Content::Marker(_) => header,
+        };
+        Building { content, options, now, builder: BatchBuilder::new(header), records: Vec::new() }
     }
 
-    /// The first record always has; [`Building::finish`] sees whether compression made it fit.
-    fn has_room_for(&self, record: &KeyValue) -> bool {
+    /// The first record always has room; [`Building::finish`] sees whether compression made it fit.
+    fn takes(&self, content: Content, record: &KeyValue) -> bool {
         let size = record.key.len() + record.value.as_ref().map_or(0, Vec::len) + RECORD_OVERHEAD_BYTES;
-        self.records.is_empty()
-            || self.builder.uncompressed_size_bytes() + size <= self.options.max_size_bytes
+        self.content == content
+            && self.builder.uncompressed_size_bytes() + size <= self.options.max_size_bytes
     }
 
     fn push(&mut self, record: KeyValue) {
@@ -88,7 +114,7 @@ impl Building {
         if bytes.len() > self.options.max_size_bytes {
             return Err(ErrorCode::MessageTooLarge);
         }
-        Ok(Encoded { bytes, records: self.records, event_count })
+        Ok(Encoded { content: self.content, bytes, records: self.records, event_count })
     }
 }
 

@@ -2,7 +2,7 @@
 //! threads of the pool.
 //!
 //! A stamp is believed when the batch that ends at it has its CRC and epoch, or was compacted away and the epoch cache
-//! gives the position the same epoch; and when no tombstone behind it can be gone already. Every other view is dropped
+//! gives the position the same epoch; and when no tombstone, or marker, behind it can be gone already. Every other view is dropped
 //! and rebuilt from the log: a power cut may leave it ahead of the log, or of a history that was cut off.
 //! Kafka: `CoordinatorLoaderImpl`.
 
@@ -17,11 +17,13 @@ use super::active::{Active, Loaded};
 use super::overlay::Overlay;
 use super::slot::Slot;
 use super::stored::Layered;
-use crate::coordinator::shard::{Event, KeyValue, Shard};
+use super::transactions::{self, Content, Kept, OpenTransactions};
+use crate::coordinator::shard::{Event, KeyValue, Shard, TransactionMarker, TransactionalProducer};
 use crate::protocol::batch::{Batch, Compression};
 use crate::protocol::compression;
 use crate::protocol::ids::{LeaderEpoch, Offset, PartitionIndex, TopicId};
 use crate::protocol::records::{Record, RecordIter};
+use crate::protocol::summary::{BatchSummary, ControlType};
 use crate::store::PartitionKey;
 use crate::store::stamps::Stamp;
 use crate::store::view::{Change, Patience, Tier, View, ViewError};
@@ -177,14 +179,10 @@ impl<S: Shard> Runtime<S> {
         let (log_start, log_end) = reader.bounds(of.partition)?;
         let stamp = self.believed_stamp(slot, &*view, topic_id, (log_start, log_end))?;
         let mut shard = (self.options.new_shard)(of.partition);
-        if stamp.is_some() {
-            let stored = Layered::new(of, &*view, None, Tier::Disk);
-            let restored = shard.restore(&stored);
-            if let Some(trouble) = stored.into_trouble() {
-                return Err(trouble.into());
-            }
-            restored.map_err(anyhow::Error::new).context("restore the coordinator from its view")?;
-        }
+        let open = match stamp {
+            Some(_) => restore(&mut shard, of, &*view)?,
+            None => OpenTransactions::default(),
+        };
         let from = stamp.map_or(log_start, |stamp| stamp.next_offset);
         let mut replay = Replay {
             runtime: self,
@@ -194,11 +192,12 @@ impl<S: Shard> Runtime<S> {
             shard,
             pending: Vec::new(),
             overlay: Overlay::default(),
+            open,
             record_count: 0,
         };
         replay.run(from, log_end)?;
-        let Replay { mut shard, overlay, record_count, .. } = replay;
-        shard.loaded(self.now());
+        let Replay { mut shard, overlay, open, record_count, .. } = replay;
+        let effects = shard.loaded(self.now());
         let duration_us = self.options.clock.uptime_us() - started_us;
         if log_end > Offset::ZERO {
             tracing::info!(partition = %of, %from, %log_end, record_count, duration_us, "loaded a coordinator partition");
@@ -210,7 +209,9 @@ impl<S: Shard> Runtime<S> {
             view,
             shard,
             overlay,
+            open,
             log_end,
+            effects,
             watermark: slot.watermark.clone(),
         };
         Ok(Active::new(loaded))
@@ -301,6 +302,7 @@ struct Replay<'a, S: Shard> {
     /// Replayed, and neither in the view nor in the overlay yet.
     pending: Vec<(Vec<KeyValue>, Stamp)>,
     overlay: Overlay,
+    open: OpenTransactions,
     record_count: u64,
 }
 
@@ -354,13 +356,13 @@ impl<S: Shard> Replay<'_, S> {
         if !batch.crc_matches() {
             bail!("its CRC does not match");
         }
-        let records = if batch.is_control() {
-            Vec::new()
-        } else if batch.is_transactional() {
-            // Whether these count is said by a marker behind them, which no version before this one has written.
-            bail!("it is transactional");
-        } else {
-            self.replay_records(batch)?
+        let changes = match content(batch)? {
+            // An emptied marker, whose transaction is gone, or another kind of control record.
+            None => Vec::new(),
+            Some(content) => {
+                let records = self.replay_content(batch, content)?;
+                self.open.take_in(content, batch.base_offset(), records)
+            }
         };
         let stamp = Stamp {
             topic_id: self.topic_id,
@@ -369,11 +371,28 @@ impl<S: Shard> Replay<'_, S> {
             batch_crc: batch.stored_crc(),
             batch_timestamp: batch.max_timestamp(),
         };
-        self.pending.push((records, stamp));
+        self.pending.push((changes, stamp));
         Ok(())
     }
 
-    fn replay_records(&mut self, batch: Batch<'_>) -> anyhow::Result<Vec<KeyValue>> {
+    fn replay_content(&mut self, batch: Batch<'_>, content: Content) -> anyhow::Result<Vec<KeyValue>> {
+        match content {
+            Content::Durable => self.replay_records(batch, &Event::Durable),
+            Content::Transactional(producer) => {
+                self.replay_records(batch, &|record| Event::Transactional(producer, record))
+            }
+            Content::Marker(marker) => {
+                self.shard.replay(&Event::Marker(marker));
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn replay_records(
+        &mut self,
+        batch: Batch<'_>,
+        as_event: &dyn Fn(S::Record) -> Event<S::Record, S::Soft>,
+    ) -> anyhow::Result<Vec<KeyValue>> {
         let uncompressed;
         let bytes = match batch.compression().context("its codec is unknown")? {
             Compression::None => batch.records(),
@@ -388,20 +407,25 @@ impl<S: Shard> Replay<'_, S> {
             let record = record.map_err(|error| anyhow::anyhow!("read its records: {error:?}"))?;
             let offset = batch.base_offset() + i64::from(record.offset_delta);
             self.record_count += 1;
-            kept.extend(self.replay_record(&record, offset));
+            kept.extend(self.replay_record(&record, offset, as_event));
         }
         Ok(kept)
     }
 
     /// The record for the view; `None` for one that means nothing.
-    fn replay_record(&mut self, record: &Record<'_>, offset: Offset) -> Option<KeyValue> {
+    fn replay_record(
+        &mut self,
+        record: &Record<'_>,
+        offset: Offset,
+        as_event: &dyn Fn(S::Record) -> Event<S::Record, S::Soft>,
+    ) -> Option<KeyValue> {
         let partition = self.slot.of;
-        let Some(key) = record.key else {
-            tracing::warn!(%partition, %offset, "a record without a key is skipped");
+        let Some(key) = record.key.filter(|key| !transactions::is_reserved(key)) else {
+            tracing::warn!(%partition, %offset, "a record without a key, or with one of no type, is skipped");
             return None;
         };
         match S::decode(key, record.value) {
-            Ok(Some(known)) => self.shard.replay(&Event::Durable(known)),
+            Ok(Some(known)) => self.shard.replay(&as_event(known)),
             // A later version may know it: the view keeps it.
             Ok(None) => tracing::warn!(%partition, %offset, "a record of an unknown type is skipped"),
             Err(error) => {
@@ -411,6 +435,50 @@ impl<S: Shard> Replay<'_, S> {
         }
         Some(KeyValue { key: current_key::<S>(key), value: record.value.map(<[u8]>::to_vec) })
     }
+}
+
+/// Takes in what `view` holds, also of transactions that are open.
+fn restore<S: Shard>(
+    shard: &mut S,
+    of: PartitionKey,
+    view: &dyn View,
+) -> Result<OpenTransactions, LoadError> {
+    let stored = Layered::new(of, view, None, Tier::Disk);
+    let restored = shard.restore(&stored);
+    if let Some(trouble) = stored.into_trouble() {
+        return Err(trouble.into());
+    }
+    restored.map_err(anyhow::Error::new).context("restore the coordinator from its view")?;
+    let (open, kept) = OpenTransactions::restored(view, of)?;
+    for Kept { producer, record } in kept {
+        // What it does not know is kept for a later version.
+        if let Ok(Some(known)) = S::decode(&record.key, record.value.as_deref()) {
+            shard.replay(&Event::Transactional(producer, known));
+        }
+    }
+    Ok(open)
+}
+
+/// What `batch` says; `None` for nothing that a coordinator knows.
+fn content(batch: Batch<'_>) -> anyhow::Result<Option<Content>> {
+    let producer = TransactionalProducer { id: batch.producer_id(), epoch: batch.producer_epoch() };
+    if !batch.is_control() {
+        let is_transactional = batch.is_transactional();
+        return Ok(Some(if is_transactional { Content::Transactional(producer) } else { Content::Durable }));
+    }
+    let summary = BatchSummary::of(batch).map_err(|error| anyhow::anyhow!("read its marker: {error:?}"))?;
+    Ok(summary.marker.map(|marker| {
+        Content::Marker(TransactionMarker {
+            producer,
+            coordinator_epoch: marker.coordinator_epoch,
+            is_commit: match marker.control_type {
+                ControlType::Commit => true,
+                ControlType::Abort => false,
+            },
+            // It matters to an append, and the log does not tell.
+            transaction_version: 0,
+        })
+    }))
 }
 
 /// `key` in the version that this broker writes. Older ones may have written another, and the view has one entry for

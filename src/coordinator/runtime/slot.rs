@@ -11,8 +11,9 @@ use std::sync::{Arc, Weak};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-use super::active::{Active, Lost, Turn};
+use super::active::{Active, Lost};
 use super::submitted::Submitted;
+use super::waiting::Turn;
 use super::{Runtime, SlotState};
 use crate::coordinator::log::WatermarkListener;
 use crate::coordinator::shard::Shard;
@@ -150,7 +151,12 @@ impl<S: Shard> Slot<S> {
             }
         };
         drop(state);
+        // Those of a term that has ended are begun by the next.
+        let effects = if result.is_ok() { turn.take_effects() } else { Vec::new() };
         turn.end();
+        for effect in effects {
+            (runtime.options.carry_out)(self.of.partition, self.epoch, effect);
+        }
         result
     }
 

@@ -1,9 +1,11 @@
-//! What a shard sees of its stored records: a view, and a layer of memory over it.
+//! What a shard sees of its stored records: a view, and a layer of memory over it. What transactions have pending is
+//! hidden.
 
 use std::cell::RefCell;
 use std::ops::Bound;
 
 use super::overlay::Layer;
+use super::transactions;
 use crate::coordinator::shard::{Scan, Stored};
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::store::PartitionKey;
@@ -44,6 +46,20 @@ impl Stored for Layered<'_> {
     }
 
     fn scan(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> Scan) -> Result<(), ApiError> {
+        if !transactions::may_meet_reserved(prefix) {
+            return self.scan_all(prefix, visit);
+        }
+        // They come last.
+        self.scan_all(prefix, &mut |key, value| match transactions::is_reserved(key) {
+            true => Scan::Stop,
+            false => visit(key, value),
+        })
+    }
+}
+
+impl Layered<'_> {
+    /// Also what is pending.
+    fn scan_all(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> Scan) -> Result<(), ApiError> {
         let Some(over) = self.over.filter(|over| !over.is_empty()) else {
             let scanned = self.view.scan(self.of, prefix, self.tier, visit);
             return scanned.map_err(|error| self.refuse(error));

@@ -3,6 +3,7 @@
 
 pub(crate) mod bench;
 mod loading;
+mod memory_log;
 mod model;
 mod stories;
 

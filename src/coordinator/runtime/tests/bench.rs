@@ -1,17 +1,22 @@
-//! A log in memory, a register machine as shard, and a runtime over both that does what it is told.
+//! A register machine as shard, and a runtime over it and a log in memory that does what it is told.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 
-use crate::coordinator::log::{AppendFailure, PartitionReader, PartitionWriter, WatermarkListener};
+pub use super::memory_log::{Fate, MemoryLog, registers_of, view};
 use crate::coordinator::runtime::{BatchOptions, Job, Options, Runtime, Settings, Submitted};
-use crate::coordinator::shard::{Event, KeyValue, MalformedRecord, Now, Outcome, RequestId, Shard, Stored};
+use crate::coordinator::shard::{
+    Event, KeyValue, MalformedRecord, Now, Outcome, RequestId, Shard, Stored, TransactionMarker,
+    TransactionalProducer,
+};
 use crate::env::clock::Clock;
-use crate::protocol::batch::{Batch, BatchMut, Compression};
+use crate::protocol::batch::Compression;
 use crate::protocol::errors::{ApiError, ErrorCode};
-use crate::protocol::ids::{LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicId, Uuid};
+use crate::protocol::ids::{
+    LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Timestamp, TopicId,
+};
 use crate::store::lazy::{Damaged, LazyView};
 use crate::store::memory::MemoryView;
 use crate::store::stamps::Stamp;
@@ -49,6 +54,10 @@ pub enum Command {
     /// A deadline at that uptime, which sets the register `expired`.
     ExpireAt(i64),
     Fail,
+    /// Any events. The answer is how many registers are set then.
+    Write(Vec<Event<Record, Soft>>),
+    /// Sets a register; the shell is told its name once that is committed, and at each later start.
+    Tell(String),
     /// Internal: the second half of `SetTwice`.
     Second(String, RequestId),
     /// Internal: `SetTwice` was refused.
@@ -71,10 +80,46 @@ pub enum Soft {
 
 pub type Record = (String, Option<String>);
 
+/// The value of registers whose name the shell is told.
+const TOLD: &str = "told";
+
+pub fn producer(id: i64) -> TransactionalProducer {
+    TransactionalProducer { id: ProducerId(id), epoch: ProducerEpoch(0) }
+}
+
+pub fn pending(id: i64, name: &str, value: Option<&str>) -> Event<Record, Soft> {
+    Event::Transactional(producer(id), (name.into(), value.map(Into::into)))
+}
+
+pub fn durable(name: &str, value: Option<&str>) -> Event<Record, Soft> {
+    Event::Durable((name.into(), value.map(Into::into)))
+}
+
+pub fn marker(id: i64, is_commit: bool) -> Event<Record, Soft> {
+    let producer = producer(id);
+    Event::Marker(TransactionMarker { producer, coordinator_epoch: 7, is_commit, transaction_version: 2 })
+}
+
+/// Of a few registers and producers, so that they meet.
+pub fn random_event(rng: &mut fastrand::Rng, value: &str) -> Event<Record, Soft> {
+    let (name, producer) = (format!("r{}", rng.u8(0..5)), rng.i64(1..4));
+    let value = (rng.u8(0..4) > 0).then_some(value);
+    match rng.u8(0..10) {
+        0..2 => durable(&name, value),
+        2..7 => pending(producer, &name, value),
+        _ => marker(producer, rng.bool()),
+    }
+}
+
 /// Registers that are also in the view: both must agree at each decision.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Registers {
     pub values: BTreeMap<String, String>,
+    /// Records of open transactions, each with its place in the order of all.
+    open: BTreeMap<ProducerId, Vec<(u64, Record)>>,
+    /// The place of the record that counts.
+    written_at: BTreeMap<String, u64>,
+    record_count: u64,
     pub waiting: BTreeSet<RequestId>,
     pub expire_at: Option<i64>,
     pub is_loaded: bool,
@@ -83,8 +128,14 @@ pub struct Registers {
 impl Registers {
     fn check_stored(&self, stored: &dyn Stored) -> Result<(), ApiError> {
         let mut seen = BTreeMap::new();
-        stored.scan(b"r/", &mut |key, value| {
-            seen.insert(text(&key[2..]), text(value));
+        stored.scan(b"", &mut |key, value| {
+            assert!(
+                key.starts_with(b"r/") || [&b"u/unknown"[..], b"canary", b"mark"].contains(&key),
+                "{key:?} is hidden"
+            );
+            if key.starts_with(b"r/") {
+                seen.insert(text(&key[2..]), text(value));
+            }
             crate::coordinator::shard::Scan::Next
         })?;
         assert_eq!(seen, self.values, "what is stored is what was replayed");
@@ -95,14 +146,22 @@ impl Registers {
     }
 
     fn count_with(&self, changes: &[Record]) -> Response {
-        let mut values = self.values.clone();
-        for (name, value) in changes {
-            match value {
-                Some(value) => values.insert(name.clone(), value.clone()),
-                None => values.remove(name),
-            };
-        }
-        Response::Count(values.len())
+        let events: Vec<Event<Record, Soft>> = changes.iter().cloned().map(Event::Durable).collect();
+        self.count_after(&events)
+    }
+
+    fn count_after(&self, events: &[Event<Record, Soft>]) -> Response {
+        let mut after = self.clone();
+        events.iter().for_each(|event| after.replay(event));
+        Response::Count(after.values.len())
+    }
+
+    fn write(&mut self, at: u64, (name, value): &Record) {
+        self.written_at.insert(name.clone(), at);
+        match value {
+            Some(value) => self.values.insert(name.clone(), value.clone()),
+            None => self.values.remove(name),
+        };
     }
 }
 
@@ -115,6 +174,7 @@ impl Shard for Registers {
     type Response = Response;
     type Record = Record;
     type Soft = Soft;
+    type Effect = String;
 
     fn encode((name, value): &Record) -> KeyValue {
         KeyValue { key: format!("r/{name}").into_bytes(), value: value.clone().map(String::into_bytes) }
@@ -172,6 +232,16 @@ impl Shard for Registers {
                 assert!(!self.values.contains_key(&name), "a refused append has changed nothing");
                 outcome.replies.push((first, Response::Refused(error)));
             }
+            Command::Write(events) => {
+                outcome.replies.push((request, self.count_after(&events)));
+                outcome.events = events;
+            }
+            Command::Tell(name) => {
+                let change = (name.clone(), Some(TOLD.into()));
+                outcome.replies.push((request, self.count_with(std::slice::from_ref(&change))));
+                outcome.durable(change);
+                outcome.effects.push(name);
+            }
             Command::ExpireAt(at) => {
                 outcome.soft(Soft::ExpireAt(Some(at)));
                 outcome.replies.push((request, self.count_with(&[])));
@@ -192,8 +262,23 @@ impl Shard for Registers {
 
     fn replay(&mut self, event: &Event<Record, Soft>) {
         match event {
-            Event::Durable((name, Some(value))) => drop(self.values.insert(name.clone(), value.clone())),
-            Event::Durable((name, None)) => drop(self.values.remove(name)),
+            Event::Durable(record) => {
+                self.record_count += 1;
+                self.write(self.record_count, record);
+            }
+            Event::Transactional(producer, record) => {
+                self.record_count += 1;
+                self.open.entry(producer.id).or_default().push((self.record_count, record.clone()));
+            }
+            Event::Marker(marker) => {
+                let pending = self.open.remove(&marker.producer.id).unwrap_or_default();
+                for (at, record) in pending.into_iter().filter(|_| marker.is_commit) {
+                    // Kafka: the higher offset wins.
+                    if self.written_at.get(&record.0).is_none_or(|written_at| *written_at < at) {
+                        self.write(at, &record);
+                    }
+                }
+            }
             Event::Soft(Soft::Waits(id)) => drop(self.waiting.insert(*id)),
             Event::Soft(Soft::Released) => self.waiting.clear(),
             Event::Soft(Soft::ExpireAt(at)) => self.expire_at = *at,
@@ -211,215 +296,10 @@ impl Shard for Registers {
         })
     }
 
-    fn loaded(&mut self, _: Now) {
+    fn loaded(&mut self, _: Now) -> Vec<Self::Effect> {
         self.is_loaded = true;
-    }
-}
-
-/// What the next append comes to.
-#[derive(Clone, Debug)]
-pub enum Fate {
-    Appended,
-    Refused(ErrorCode),
-    /// The records are in the log all the same.
-    Unknown,
-}
-
-#[derive(Default)]
-struct LogState {
-    batches: Vec<Vec<u8>>,
-    start: i64,
-    end: i64,
-    high_watermark: i64,
-    epoch: i32,
-    fates: VecDeque<Fate>,
-    listener: Option<Arc<dyn WatermarkListener>>,
-    cannot_be_read: bool,
-}
-
-/// One partition's log.
-pub struct MemoryLog {
-    state: Mutex<LogState>,
-    /// The high watermark follows each append at once, as with one replica.
-    pub is_alone: bool,
-    pub topic_id: Mutex<TopicId>,
-}
-
-impl MemoryLog {
-    pub fn end(&self) -> i64 {
-        self.state.lock().end
-    }
-
-    pub fn high_watermark(&self) -> i64 {
-        self.state.lock().high_watermark
-    }
-
-    pub fn next_appends(&self, fates: impl IntoIterator<Item = Fate>) {
-        self.state.lock().fates.extend(fates);
-    }
-
-    /// Followers have fetched up to `to`.
-    pub fn commit(&self, to: i64) {
-        let mut state = self.state.lock();
-        state.high_watermark = state.high_watermark.max(to.min(state.end));
-        let (listener, high_watermark) = (state.listener.clone(), state.high_watermark);
-        drop(state);
-        if let Some(listener) = listener {
-            listener.watermark_moved(PARTITION, Offset(high_watermark));
-        }
-    }
-
-    /// Whether every read fails, as for want of descriptors.
-    pub fn set_unreadable(&self, cannot_be_read: bool) {
-        self.state.lock().cannot_be_read = cannot_be_read;
-    }
-
-    pub fn close(&self) {
-        let listener = self.state.lock().listener.take();
-        if let Some(listener) = listener {
-            listener.closed(PARTITION);
-        }
-    }
-
-    /// A new term: what is not committed goes when `cut`, else it stays.
-    pub fn change_leader(&self, cut: bool) -> LeaderEpoch {
-        let mut state = self.state.lock();
-        if cut {
-            let high_watermark = state.high_watermark;
-            state.batches.retain(|batch| view(batch).next_offset().0 <= high_watermark);
-            state.end = high_watermark;
-        }
-        state.epoch += 1;
-        state.listener = None;
-        LeaderEpoch(state.epoch)
-    }
-
-    /// Whole batches as they are on disk.
-    pub fn batches(&self) -> Vec<Vec<u8>> {
-        self.state.lock().batches.clone()
-    }
-
-    pub fn set_batches(&self, batches: Vec<Vec<u8>>) {
-        let mut state = self.state.lock();
-        state.end = batches.last().map_or(0, |batch| view(batch).next_offset().0);
-        state.high_watermark = state.end;
-        state.batches = batches;
-    }
-
-    /// Removes batches as compaction does; the end stays.
-    pub fn compact(&self, gone: impl Fn(Batch<'_>) -> bool) {
-        self.state.lock().batches.retain(|batch| !gone(view(batch)));
-    }
-
-    /// Appends bytes as another broker would have.
-    pub fn append_foreign(&self, mut batch: Vec<u8>) {
-        let mut state = self.state.lock();
-        let (end, epoch) = (Offset(state.end), LeaderEpoch(state.epoch));
-        let (mut first, _) = BatchMut::split_first(&mut batch).unwrap();
-        first.set_base_offset(end);
-        first.set_leader_epoch(epoch);
-        state.end = first.as_batch().next_offset().0;
-        state.high_watermark = state.end;
-        state.batches.push(batch);
-    }
-
-    /// Registers after the records below `to`.
-    pub fn registers(&self, to: i64) -> BTreeMap<String, String> {
-        let mut batches = self.batches();
-        batches.retain(|batch| view(batch).next_offset().0 <= to);
-        registers_of(&batches)
-    }
-}
-
-/// Registers after all that stands in `batches`.
-pub fn registers_of(batches: &[Vec<u8>]) -> BTreeMap<String, String> {
-    let mut registers = Registers::default();
-    for batch in batches {
-        for record in crate::protocol::records::RecordIter::of(view(batch)) {
-            let record = record.unwrap();
-            if let Ok(Some(known)) = Registers::decode(record.key.unwrap(), record.value) {
-                registers.replay(&Event::Durable(known));
-            }
-        }
-    }
-    registers.values
-}
-
-pub fn view(bytes: &[u8]) -> Batch<'_> {
-    Batch::split_first(bytes).unwrap().0
-}
-
-impl PartitionWriter for MemoryLog {
-    fn append(
-        &self,
-        _: PartitionIndex,
-        epoch: LeaderEpoch,
-        batch: &mut [u8],
-    ) -> Result<Offset, AppendFailure> {
-        let mut state = self.state.lock();
-        if epoch.0 != state.epoch {
-            return Err(AppendFailure::Refused(ErrorCode::NotLeaderOrFollower.into()));
-        }
-        let fate = state.fates.pop_front();
-        if let Some(Fate::Refused(code)) = fate {
-            return Err(AppendFailure::Refused(code.into()));
-        }
-        let (mut first, _) = BatchMut::split_first(batch).unwrap();
-        first.set_base_offset(Offset(state.end));
-        first.set_leader_epoch(epoch);
-        assert!(first.as_batch().crc_matches());
-        state.end = first.as_batch().next_offset().0;
-        state.batches.push(batch.to_vec());
-        if let Some(Fate::Unknown) = fate {
-            return Err(AppendFailure::Unknown(ErrorCode::KafkaStorageError.into()));
-        }
-        let end = state.end;
-        drop(state);
-        if self.is_alone {
-            self.commit(end);
-        }
-        Ok(Offset(end))
-    }
-
-    fn watch(&self, _: PartitionIndex, listener: Arc<dyn WatermarkListener>) -> Result<Offset, ApiError> {
-        let mut state = self.state.lock();
-        state.listener = Some(listener);
-        Ok(Offset(state.high_watermark))
-    }
-}
-
-impl PartitionReader for MemoryLog {
-    fn topic_id(&self) -> anyhow::Result<TopicId> {
-        Ok(*self.topic_id.lock())
-    }
-
-    fn bounds(&self, _: PartitionIndex) -> anyhow::Result<(Offset, Offset)> {
-        let state = self.state.lock();
-        Ok((Offset(state.start), Offset(state.end)))
-    }
-
-    fn read(&self, _: PartitionIndex, from: Offset, max_size_bytes: usize) -> anyhow::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        if self.state.lock().cannot_be_read {
-            anyhow::bail!("as told");
-        }
-        for batch in self.state.lock().batches.iter().filter(|batch| view(batch).next_offset() > from) {
-            if !bytes.is_empty() && bytes.len() + batch.len() > max_size_bytes {
-                break;
-            }
-            bytes.extend_from_slice(batch);
-        }
-        Ok(bytes)
-    }
-
-    fn epoch_at(&self, _: PartitionIndex, offset: Offset) -> Option<LeaderEpoch> {
-        let state = self.state.lock();
-        let found = state.batches.iter().find(|batch| view(batch).next_offset() > offset);
-        found.map(|batch| view(batch).leader_epoch())
-    }
-
-    fn tombstone_retention_ms(&self) -> i64 {
-        RETENTION_MS
+        let told = self.values.iter().filter(|(_, value)| *value == TOLD);
+        told.map(|(name, _)| name.clone()).collect()
     }
 }
 
@@ -429,19 +309,16 @@ pub struct Bench {
     pub view: Arc<MemoryView>,
     pub clock: Clock,
     pub runtime: Arc<Runtime<Registers>>,
+    /// What the shell was told, in order.
+    pub told: Arc<Mutex<Vec<(LeaderEpoch, String)>>>,
     jobs: Arc<Mutex<VecDeque<Job>>>,
 }
 
 impl Bench {
     /// Led and loaded. `is_alone`: the high watermark does not lag.
     pub fn new(is_alone: bool) -> Bench {
-        let log = MemoryLog {
-            state: Mutex::default(),
-            is_alone,
-            topic_id: Mutex::new(TopicId(Uuid::from_u128(1))),
-        };
-        let bench =
-            Bench::over(Arc::new(log), Arc::new(MemoryView::default()), Clock::manual(Timestamp(1_000_000)));
+        let log = Arc::new(MemoryLog::new(is_alone));
+        let bench = Bench::over(log, Arc::new(MemoryView::default()), Clock::manual(Timestamp(1_000_000)));
         bench.lead();
         bench
     }
@@ -456,6 +333,19 @@ impl Bench {
                 Damaged::Yes => Ok(Arc::new(MemoryView::default())),
             }
         };
+        let told: Arc<Mutex<Vec<(LeaderEpoch, String)>>> = Arc::default();
+        let (telling, of_runtime) = (told.clone(), Arc::new(OnceLock::<Weak<Runtime<Registers>>>::new()));
+        let (written, back) = (log.clone(), of_runtime.clone());
+        let carry_out = move |partition, epoch, name: String| {
+            assert!(
+                written.registers(written.high_watermark()).contains_key(&name),
+                "{name} is not committed"
+            );
+            let runtime = back.get().and_then(Weak::upgrade).unwrap();
+            // Hangs when a lock is held.
+            drop(runtime.submit(partition, Command::Get(name.clone())));
+            telling.lock().push((epoch, name));
+        };
         let runtime = Runtime::new(Options {
             topic: CoordinatorTopic::ConsumerOffsets,
             new_shard: Box::new(|_| Registers::default()),
@@ -468,14 +358,15 @@ impl Bench {
                 commit_timeout_ms: COMMIT_TIMEOUT_MS,
             }),
             background: Box::new(move |job| queue.lock().push_back(job)),
+            carry_out: Box::new(carry_out),
         });
-        Bench { log, view, clock, runtime, jobs }
+        of_runtime.set(Arc::downgrade(&runtime)).unwrap();
+        Bench { log, view, clock, runtime, told, jobs }
     }
 
     /// Leads in the log's epoch, and loads.
     pub fn lead(&self) {
-        let epoch = LeaderEpoch(self.log.state.lock().epoch);
-        self.runtime.lead(PARTITION, epoch);
+        self.runtime.lead(PARTITION, self.log.epoch());
         self.run_jobs();
     }
 

@@ -2,10 +2,13 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::bench::{Bench, COMMIT_TIMEOUT_MS, Command, Fate, PARTITION, Response, answer, now, view};
+use super::bench::{
+    Bench, COMMIT_TIMEOUT_MS, Command, Fate, PARTITION, Response, answer, durable, marker, now, pending, view,
+};
 use crate::coordinator::runtime::SlotState;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::Offset;
+use crate::protocol::summary::{BatchSummary, ControlType};
 use crate::store::memory::Mood;
 
 const COUNT_1: Option<Result<Response, ErrorCode>> = Some(Ok(Response::Count(1)));
@@ -366,4 +369,91 @@ fn a_watermark_that_moves_while_a_turn_ends_is_followed_by_either_thread() {
             assert_eq!(answer(&mut set), COUNT_1, "round {round}");
         }
     });
+}
+
+#[test]
+fn a_transactional_write_is_seen_when_its_marker_is_committed() {
+    let bench = Bench::new(false);
+    let mut write =
+        bench.submit(Command::Write(vec![pending(1, "a", Some("1")), pending(1, "b", Some("1"))]));
+    bench.log.commit(2);
+    assert_eq!(answer(&mut write), Some(Ok(Response::Count(0))));
+    assert!(bench.read().unwrap().is_empty());
+    let mut end = bench.submit(Command::Write(vec![marker(1, true)]));
+    assert_eq!(answer(&mut end), None);
+    assert!(bench.read().unwrap().is_empty());
+    bench.log.commit(3);
+    assert_eq!(answer(&mut end), Some(Ok(Response::Count(2))));
+    assert_eq!(bench.read().unwrap(), bench.log.registers(3));
+    assert_eq!(bench.read().unwrap().len(), 2);
+}
+
+#[test]
+fn neighbours_of_a_kind_share_a_batch_and_a_marker_has_its_own() {
+    let bench = Bench::new(true);
+    let events = vec![
+        durable("a", Some("1")),
+        durable("b", Some("1")),
+        pending(1, "a", Some("2")),
+        pending(1, "b", Some("2")),
+        pending(2, "c", Some("3")),
+        marker(1, false),
+        marker(2, true),
+        durable("d", Some("4")),
+    ];
+    assert_eq!(answer(&mut bench.submit(Command::Write(events))), Some(Ok(Response::Count(4))));
+    let batches = bench.log.batches();
+    let shape = |batch: &Vec<u8>| {
+        let batch = view(batch);
+        let producer = (batch.producer_id().0, batch.producer_epoch().0, batch.base_sequence());
+        (batch.is_transactional(), batch.is_control(), producer, batch.record_count())
+    };
+    let shapes: Vec<_> = batches.iter().map(shape).collect();
+    // As Kafka's coordinators write them, down to the sequences that nobody checks.
+    let expected = [
+        (false, false, (-1, -1, 0), 2),
+        (true, false, (1, 0, 0), 2),
+        (true, false, (2, 0, 0), 1),
+        (true, true, (1, 0, -1), 1),
+        (true, true, (2, 0, -1), 1),
+        (false, false, (-1, -1, 0), 1),
+    ];
+    assert_eq!(shapes, expected);
+    let marker = BatchSummary::of(view(&batches[4])).unwrap().marker.unwrap();
+    assert_eq!((marker.control_type, marker.coordinator_epoch), (ControlType::Commit, 7));
+    assert_eq!(bench.view_registers(), bench.log.registers(i64::MAX));
+}
+
+#[test]
+fn a_refused_marker_leaves_its_transaction_open() {
+    let bench = Bench::new(true);
+    assert!(answer(&mut bench.submit(Command::Write(vec![pending(1, "a", Some("1"))]))).is_some());
+    bench.log.next_appends([Fate::Refused(ErrorCode::InvalidProducerEpoch)]);
+    let mut refused = bench.submit(Command::Write(vec![marker(1, true)]));
+    assert_eq!(answer(&mut refused), Some(Err(ErrorCode::InvalidProducerEpoch)));
+    assert!(bench.read().unwrap().is_empty());
+    assert_eq!(answer(&mut bench.submit(Command::Write(vec![marker(1, true)]))), COUNT_1);
+    assert_eq!(bench.read().unwrap()["a"], "1");
+}
+
+#[test]
+fn effects_begin_when_their_events_are_committed_and_are_dropped_with_them() {
+    let bench = Bench::new(false);
+    let told = || bench.told.lock().iter().map(|(_, name)| name.clone()).collect::<Vec<_>>();
+    let mut tell = bench.submit(Command::Tell("a".into()));
+    bench.clock.advance_ms(COMMIT_TIMEOUT_MS);
+    bench.runtime.expire();
+    assert_eq!(answer(&mut tell), Some(Err(ErrorCode::CoordinatorNotAvailable)), "it takes too long");
+    assert!(told().is_empty());
+    bench.log.commit(1);
+    assert_eq!(told(), ["a"], "what is committed late is begun late");
+    bench.log.next_appends([Fate::Refused(ErrorCode::NotEnoughReplicas)]);
+    let _refused = bench.submit(Command::Tell("b".into()));
+    let _lost = bench.submit(Command::Tell("c".into()));
+    bench.runtime.resign(PARTITION);
+    bench.log.commit(2);
+    assert_eq!(told(), ["a"]);
+    let alone = Bench::new(true);
+    assert_eq!(answer(&mut alone.submit(Command::Tell("a".into()))), COUNT_1);
+    assert_eq!(alone.told.lock().len(), 1);
 }

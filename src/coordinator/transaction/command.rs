@@ -1,0 +1,81 @@
+//! What the transaction coordinator can be asked for, what it answers, and what it has the shell do.
+
+use std::sync::Arc;
+
+use crate::coordinator::shard::TransactionalProducer;
+use crate::protocol::errors::ErrorCode;
+use crate::protocol::ids::{PartitionIndex, ProducerId};
+
+/// A partition that takes part in a transaction.
+pub type TopicPartition = (Arc<str>, PartitionIndex);
+
+#[derive(Clone, Debug)]
+pub enum Command {
+    InitProducerId(InitProducerIdRequest),
+    /// AddPartitionsToTxn, AddOffsetsToTxn, and what Produce and TxnOffsetCommit add or verify by themselves (KIP-890).
+    AddPartitions(AddPartitionsRequest),
+    EndTransaction(EndTransactionRequest),
+    /// All markers of a prepared transaction are written.
+    MarkersWritten {
+        transactional_id: Arc<str>,
+        /// As in the [`WriteMarkers`] that is done: a transaction that went on since has another.
+        producer: TransactionalProducer,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InitProducerIdRequest {
+    pub transactional_id: Arc<str>,
+    pub timeout_ms: i32,
+    /// KIP-360: what the producer believes to be. `None` for a new one.
+    pub expected: Option<TransactionalProducer>,
+    /// The client speaks KIP-890 (`transaction.version` 2 is finalized and the request's version knows it).
+    pub is_v2: bool,
+    /// Used when the decision needs a fresh producer id. Without one the answer is [`Response::NeedsProducerId`].
+    pub fresh_id: Option<ProducerId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddPartitionsRequest {
+    pub transactional_id: Arc<str>,
+    pub producer: TransactionalProducer,
+    pub partitions: Vec<TopicPartition>,
+    /// Adds nothing; says which of them are in the ongoing transaction.
+    pub verify_only: bool,
+    /// The producer speaks KIP-890, whose partitions are added by what it produces.
+    pub is_v2: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndTransactionRequest {
+    pub transactional_id: Arc<str>,
+    pub producer: TransactionalProducer,
+    pub is_commit: bool,
+    /// EndTxn v5: the epoch is bumped with every transaction (KIP-890).
+    pub is_v2: bool,
+    /// As [`InitProducerIdRequest::fresh_id`], for an exhausted epoch.
+    pub fresh_id: Option<ProducerId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// Ask again with a fresh producer id.
+    NeedsProducerId,
+    InitProducerId(TransactionalProducer),
+    /// A result for each partition of the request, in its order.
+    AddPartitions(Vec<ErrorCode>),
+    /// What the producer is from here on.
+    EndTransaction(TransactionalProducer),
+    /// Internal commands.
+    Done,
+}
+
+/// Work for the shell: one marker into each partition, then [`Command::MarkersWritten`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteMarkers {
+    pub transactional_id: Arc<str>,
+    pub producer: TransactionalProducer,
+    pub is_commit: bool,
+    pub transaction_version: i16,
+    pub partitions: Vec<TopicPartition>,
+}

@@ -1,0 +1,3 @@
+//! Transactions: the rules of `__transaction_state`, pure.
+
+pub mod command;
