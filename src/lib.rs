@@ -58,7 +58,8 @@
 //! - KIP-74 byte limits of a fetch: `handlers/fetch/mod.rs`, `log/read.rs`
 //! - KIP-79 offsets by time: `handlers/list_offsets.rs`, `replication/replica.rs`
 //! - KIP-98 idempotent producers, batch format 2, isolation: `log/producer_state.rs`, `log/append.rs`,
-//!   `handlers/init_producer_id.rs`, `protocol/batch.rs`, `protocol/summary.rs`, `handlers/fetch/mod.rs`
+//!   `handlers/init_producer_id.rs`, `protocol/batch.rs`, `protocol/summary.rs`, `handlers/fetch/mod.rs`; offsets in
+//!   transactions: `coordinator/group/transactional.rs`
 //! - KIP-101 leader epochs instead of high watermarks for truncation: `log/epochs.rs`,
 //!   `handlers/offset_for_leader_epoch.rs`
 //! - KIP-107 deletion of records: `handlers/delete_records.rs`, `replication/replica.rs`, `replication/checkpoints.rs`
@@ -95,7 +96,8 @@
 //!   `handlers/incremental_alter_configs.rs`, `handlers/describe_configs.rs`
 //! - KIP-429 cooperative rebalancing: `coordinator/group/classic/mod.rs`
 //! - KIP-430 authorized operations: `handlers/metadata.rs`, `handlers/wire.rs`, `handlers/describe_groups.rs`
-//! - KIP-447 offsets that are stable: `handlers/offset_fetch.rs`
+//! - KIP-447 offsets that are stable: `handlers/offset_fetch.rs`; groups of transactional producers:
+//!   `coordinator/group/transactional.rs`, `coordinator/group/classic/commit.rs`, `coordinator/group/shard.rs`
 //! - KIP-455 reassignments: `handlers/alter_partition_reassignments.rs`, `handlers/list_partition_reassignments.rs`,
 //!   `controller/reassignments.rs`, `controller/partition_change.rs`
 //! - KIP-460 unclean elections that are asked for: `handlers/elect_leaders.rs`, `controller/elections.rs`
@@ -142,7 +144,8 @@
 //!   `controller/directories.rs`, `replication/moves.rs`
 //! - KIP-860 reassignments that keep the replication factor: `handlers/alter_partition_reassignments.rs`,
 //!   `controller/reassignments.rs`
-//! - KIP-890 bumped epochs behind a transaction's end: `log/producer_state.rs`
+//! - KIP-890 bumped epochs behind a transaction's end: `log/producer_state.rs`; no commit of offsets outside of its
+//!   transaction: `coordinator/group/transactional.rs`
 //! - KIP-915 tags of later releases in records: `coordinator/group/records.rs`
 //! - KIP-919 endpoint types: `handlers/describe_cluster.rs`
 //! - KIP-966 eligible leader replicas: `handlers/describe_topic_partitions.rs`, `handlers/features.rs`,

@@ -83,7 +83,8 @@ impl GroupShard {
     /// Counts an event that is about to be replayed.
     pub(super) fn count(&mut self, event: &Event<Record, Soft>) {
         match event {
-            Event::Durable(Record::Offset(_, Some(_))) => self.counts.offset_commits += 1,
+            Event::Durable(Record::Offset(_, Some(_)))
+            | Event::Transactional(_, Record::Offset(_, Some(_))) => self.counts.offset_commits += 1,
             Event::Durable(Record::Offset(_, None)) => self.counts.offset_deletions += 1,
             Event::Soft(Soft::Group(group)) => {
                 let was = self.groups.get(&group.id).map(|group| &group.phase);

@@ -8,7 +8,8 @@ use super::classic::sync::{SyncRequest, SyncResponse};
 use super::classic::{ClassicGroup, HeartbeatRequest, MemberEvent};
 use super::expiration::Cursor;
 use super::offsets::{CommitRequest, CommitResponse, DeleteOffsetsRequest, DeleteOffsetsResponse};
-use crate::coordinator::shard::RequestId;
+use super::transactional::TransactionalCommitRequest;
+use crate::coordinator::shard::{RequestId, TransactionMarker};
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::TopicId;
 
@@ -45,6 +46,9 @@ pub enum Command {
         group: Arc<str>,
     },
     Commit(CommitRequest),
+    CommitTransactional(TransactionalCommitRequest),
+    /// A marker of the transaction coordinator, for all groups of the shard.
+    EndTransaction(TransactionMarker),
     DeleteOffsets(DeleteOffsetsRequest),
     /// Topics are gone, and what was committed for them goes too: a part of it, from this key on. Empty is the first.
     TopicsDeleted {
@@ -59,10 +63,11 @@ pub enum Response {
     Sync(SyncResponse),
     Heartbeat(Result<(), ErrorCode>),
     Leave(LeaveResponse),
-    /// DeleteGroups, internal commands.
+    /// DeleteGroups, markers, internal commands.
     Done,
     /// DeleteGroups: there are more offsets, which the same command deletes.
     SomeDeleted,
+    /// OffsetCommit, TxnOffsetCommit.
     Commit(CommitResponse),
     DeleteOffsets(DeleteOffsetsResponse),
     /// Where the next part begins; `None` when all is done.

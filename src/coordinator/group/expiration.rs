@@ -119,7 +119,8 @@ impl Look<'_> {
     /// Deletes the expired offsets of a group from a key on, and the group with the last of them. Returns the key to
     /// go on from when there are more than one look may visit.
     fn visit_group(&mut self, id: &Arc<str>, from: &[u8]) -> Result<Option<Vec<u8>>, ApiError> {
-        let Some(group) = self.shard.groups.get(id) else { return Ok(None) };
+        let GroupShard { groups, pending, .. } = self.shard;
+        let Some(group) = groups.get(id) else { return Ok(None) };
         let expiration = group.offset_expiration();
         if expiration == OffsetExpiration::Never {
             return Ok(None);
@@ -152,7 +153,9 @@ impl Look<'_> {
                 survivors = true;
                 return Scan::SkipTo(records::behind_prefix(&records::topic_offsets_prefix(id, topic)));
             }
-            if has_expired(expiration, &value, wall, retention_ms) {
+            // What an open transaction may replace has not come to its end.
+            let is_pending = pending.contains(id, topic, partition);
+            if !is_pending && has_expired(expiration, &value, wall, retention_ms) {
                 outcome.durable(tombstone(id, topic, partition));
             } else {
                 survivors = true;
@@ -160,7 +163,7 @@ impl Look<'_> {
             Scan::Next
         })?;
         failure?;
-        if goes_on.is_none() && !survivors && group.is_empty() {
+        if goes_on.is_none() && !survivors && group.is_empty() && !pending.contains_group(id) {
             self.outcome.durable(Record::Group(id.clone(), None));
             self.ended_group_count += 1;
         }

@@ -2,16 +2,19 @@
 //!
 //! [`shard`] is the state of one partition and dispatches; `command.rs` is what can be asked; [`records`] are the records in
 //! Kafka's schemas; `classic/` the classic protocol (JoinGroup to LeaveGroup); `offsets.rs` commits, reads and deletes
-//! offsets; `expiration.rs` lets them expire (KIP-211); `census.rs` counts for metrics. Kafka: `GroupCoordinatorShard`,
-//! `GroupMetadataManager`, `OffsetMetadataManager`.
+//! offsets; `transactional.rs` commits them in transactions, and `pending.rs` knows what is open; `expiration.rs` lets them
+//! expire (KIP-211); `census.rs` counts for metrics. Kafka: `GroupCoordinatorShard`, `GroupMetadataManager`,
+//! `OffsetMetadataManager`.
 
 pub mod census;
 pub mod classic;
 pub mod command;
 pub mod expiration;
 pub mod offsets;
+pub mod pending;
 pub mod records;
 pub mod shard;
+pub mod transactional;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,8 @@
 //! has. A group whose members do not use the coordinator (a simple consumer) exists through its offsets alone; the
 //! replay of its first makes it. Nothing here looks at the metadata: the handlers have dropped the topics that do not
 //! exist. Kafka: `OffsetMetadataManager`. KIP-211 (retention; see [`expiration`](super::expiration)), KIP-496
-//! (deletion), KIP-320 (leader epochs), KIP-848 (topic ids in offsets).
+//! (deletion), KIP-320 (leader epochs), KIP-848 (topic ids in offsets). What transactions commit:
+//! [`transactional`](super::transactional).
 
 use std::sync::Arc;
 
@@ -119,36 +120,46 @@ pub fn commit(
         -1 => Timestamp::NONE,
         retention_time_ms => Timestamp(now.wall.0.saturating_add(retention_time_ms)),
     };
-    let metadata_limit = (shard.settings)().offset_metadata_max_bytes;
-    let mut results = Vec::new();
-    for topic in request.topics {
+    let limit = (shard.settings)().offset_metadata_max_bytes;
+    let (records, results) = records_of(&request.group, request.topics, now.wall, expire_timestamp, limit);
+    records.into_iter().for_each(|record| outcome.durable(record));
+    outcome.replies.push((id, Response::Commit(CommitResponse { results })));
+    Ok(outcome)
+}
+
+/// The records of a commit, and a result for each partition: its metadata may be too long.
+pub(super) fn records_of(
+    group: &Arc<str>,
+    topics: Vec<CommitTopic>,
+    commit_timestamp: Timestamp,
+    expire_timestamp: Timestamp,
+    metadata_limit: i32,
+) -> (Vec<Record>, Vec<ErrorCode>) {
+    let (mut records, mut results) = (Vec::new(), Vec::new());
+    for topic in topics {
         for partition in topic.partitions {
             if is_longer(&partition.metadata, metadata_limit) {
                 results.push(ErrorCode::OffsetMetadataTooLarge);
                 continue;
             }
             results.push(ErrorCode::None);
-            let key = OffsetKey {
-                group: request.group.clone(),
-                topic: topic.name.clone(),
-                partition: partition.partition,
-            };
+            let key =
+                OffsetKey { group: group.clone(), topic: topic.name.clone(), partition: partition.partition };
             let value = OffsetValue {
                 offset: partition.offset,
                 leader_epoch: partition.leader_epoch,
                 metadata: partition.metadata,
-                commit_timestamp: now.wall,
+                commit_timestamp,
                 expire_timestamp,
                 topic_id: topic.id,
             };
-            outcome.durable(Record::Offset(key, Some(value)));
+            records.push(Record::Offset(key, Some(value)));
         }
     }
-    outcome.replies.push((id, Response::Commit(CommitResponse { results })));
-    Ok(outcome)
+    (records, results)
 }
 
-/// Deletes the offsets of partitions that the group is not subscribed to. KIP-496.
+/// Deletes the offsets of partitions that the group is not subscribed to, pending ones too. KIP-496.
 ///
 /// Errors: GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP.
 pub fn delete(
@@ -169,7 +180,8 @@ pub fn delete(
                 continue;
             }
             results.push(ErrorCode::None);
-            if stored.get(&records::offset_key(&request.group, &topic, partition))?.is_some() {
+            let is_pending = shard.pending.contains(&request.group, &topic, partition);
+            if is_pending || stored.get(&records::offset_key(&request.group, &topic, partition))?.is_some() {
                 outcome.durable(tombstone(&request.group, &topic, partition));
             }
         }
@@ -212,8 +224,13 @@ pub fn fetch_all(group: &str, stored: &dyn Stored) -> Result<Vec<TopicOffsets>, 
     Ok(topics)
 }
 
-/// What deletes the offsets of a group, as many as one decision may, and whether there are more.
-pub fn tombstones_of_group(group: &str, stored: &dyn Stored) -> Result<(Vec<Record>, bool), ApiError> {
+/// What deletes the offsets of a group, as many as one decision may, and whether there are more. The tombstone of an
+/// offset ends what is pending for it, so that the group's end leaves no transaction behind that brings it back.
+pub fn tombstones_of_group(
+    shard: &GroupShard,
+    group: &str,
+    stored: &dyn Stored,
+) -> Result<(Vec<Record>, bool), ApiError> {
     let mut tombstones = Vec::new();
     let mut has_more = false;
     visit_offsets(&records::group_offsets_prefix(group), stored, &mut |topic, partition, _| {
@@ -224,12 +241,23 @@ pub fn tombstones_of_group(group: &str, stored: &dyn Stored) -> Result<(Vec<Reco
         tombstones.push(tombstone(group, topic, partition));
         Ok(Scan::Next)
     })?;
+    for (topic, partition) in shard.pending.of_group(group) {
+        if has_more || stored.get(&records::offset_key(group, topic, partition))?.is_some() {
+            continue;
+        }
+        has_more = tombstones.len() == TOMBSTONES_PER_DECISION;
+        if !has_more {
+            tombstones.push(tombstone(group, topic, partition));
+        }
+    }
     Ok((tombstones, has_more))
 }
 
 /// Deletes what was committed for topics that are gone, from the key `from` on; what a later topic of the same name was
 /// given stays. A part at a time, so that the partition serves others in between: the answer says where the next begins.
+/// What is pending comes last, behind all keys.
 pub fn topics_deleted(
+    shard: &GroupShard,
     topics: &[(TopicId, Arc<str>)],
     from: Vec<u8>,
     id: RequestId,
@@ -252,6 +280,15 @@ pub fn topics_deleted(
         })
     })?;
     failure?;
+    if next.is_none() {
+        for (group, topic, partition) in shard.pending.of_topics(topics) {
+            if outcome.events.len() == TOMBSTONES_PER_DECISION {
+                next = Some(records::behind_prefix(&records::offsets_prefix()));
+                break;
+            }
+            outcome.durable(tombstone(group, topic, partition));
+        }
+    }
     outcome.replies.push((id, Response::TopicsDeleted { next }));
     Ok(outcome)
 }
@@ -354,7 +391,7 @@ pub(super) fn unreadable(cause: MalformedRecord) -> ApiError {
     ApiError::new(ErrorCode::CoordinatorNotAvailable, cause.0)
 }
 
-fn group_not_found(group: &str) -> ApiError {
+pub(super) fn group_not_found(group: &str) -> ApiError {
     ApiError::new(ErrorCode::GroupIdNotFound, format!("Group {group} not found."))
 }
 

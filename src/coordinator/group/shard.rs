@@ -16,10 +16,12 @@ use super::classic::{ClassicGroup, Draft, MemberEvent};
 use super::command::{Command, Response, Soft};
 use super::expiration::{self, Cursor};
 use super::offsets;
+use super::pending::{Asked, PendingOffsets, Unstable};
 use super::records::{self, Record};
+use super::transactional;
 use crate::config::broker::GroupSettings;
 use crate::coordinator::shard::{
-    Event, KeyValue, MalformedRecord, Now, Outcome, RequestId, Scan, Shard, Stored,
+    Event, KeyValue, MalformedRecord, Now, Outcome, RequestId, Scan, Shard, Stored, TransactionalProducer,
 };
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::Timestamp;
@@ -40,6 +42,8 @@ pub struct GroupShard {
     pub(super) next_expiry_ms: Option<i64>,
     /// Where that look goes on; `None` begins a new round.
     pub(super) expiry_cursor: Option<Cursor>,
+    /// What open transactions have committed.
+    pub(super) pending: PendingOffsets,
     pub(super) settings: CurrentSettings,
     pub(super) counts: Counts,
 }
@@ -51,6 +55,7 @@ impl GroupShard {
             deadlines: BTreeSet::new(),
             next_expiry_ms: None,
             expiry_cursor: None,
+            pending: PendingOffsets::default(),
             settings,
             counts: Counts::default(),
         }
@@ -63,6 +68,17 @@ impl GroupShard {
 
     pub fn list(&self) -> impl Iterator<Item = ListedGroup> {
         self.groups.values().map(ClassicGroup::list)
+    }
+
+    /// The partitions of a group whose offsets are to change when a transaction is committed (KIP-447).
+    pub fn unstable(&self, group: &str) -> Unstable {
+        self.pending.unstable(group)
+    }
+
+    /// Whether the transaction coordinator has to be asked before the producer commits offsets: see
+    /// [`PendingOffsets::ask`].
+    pub fn ask(&self, producer: TransactionalProducer) -> Option<Asked> {
+        self.pending.ask(producer)
     }
 
     fn dispatch(
@@ -89,9 +105,11 @@ impl GroupShard {
             Command::PutOff { group } => Ok(self.put_off(group, now)),
             Command::DeleteGroup { group } => self.delete_group(group, request, stored),
             Command::Commit(commit) => offsets::commit(self, commit, request, now),
+            Command::CommitTransactional(commit) => transactional::commit(self, commit, request, now),
+            Command::EndTransaction(marker) => Ok(transactional::end(marker, request)),
             Command::DeleteOffsets(delete) => offsets::delete(self, delete, request, stored),
             Command::TopicsDeleted { topics, from } => {
-                offsets::topics_deleted(&topics, from, request, stored)
+                offsets::topics_deleted(self, &topics, from, request, stored)
             }
         }
     }
@@ -107,7 +125,7 @@ impl GroupShard {
         };
         found.validate_delete()?;
         let mut outcome = Outcome::nothing();
-        let (tombstones, has_more) = offsets::tombstones_of_group(&group, stored)?;
+        let (tombstones, has_more) = offsets::tombstones_of_group(self, &group, stored)?;
         tombstones.into_iter().for_each(|tombstone| outcome.durable(tombstone));
         if !has_more {
             outcome.durable(Record::Group(group, None));
@@ -174,7 +192,7 @@ impl GroupShard {
     }
 
     /// A group whose offsets are known, and nothing else: consumers that assign themselves, tools.
-    fn ensure_group(&mut self, group: &Arc<str>, created: Timestamp) {
+    pub(super) fn ensure_group(&mut self, group: &Arc<str>, created: Timestamp) {
         if !self.groups.contains_key(group) {
             self.install(ClassicGroup::new(group.clone(), created));
         }
@@ -188,7 +206,7 @@ impl GroupShard {
             Record::Group(group, None) => self.remove(group),
             Record::Offset(key, Some(value)) => self.ensure_group(&key.group, value.commit_timestamp),
             // The group stays until it is deleted itself.
-            Record::Offset(_, None) => {}
+            Record::Offset(key, None) => self.pending.forget(key),
         }
     }
 
@@ -233,7 +251,7 @@ impl Shard for GroupShard {
         stored: &dyn Stored,
     ) -> Result<Outcome<GroupShard>, ApiError> {
         let mut outcome = self.dispatch(command, request, now, stored)?;
-        if outcome.events.iter().any(|event| matches!(event, Event::Durable(_))) {
+        if outcome.events.iter().any(|event| matches!(event, Event::Durable(_) | Event::Transactional(..))) {
             // The first group of the shard begins the looks through its offsets.
             outcome.events.extend(expiration::first_look(self, now).map(Event::Soft));
         }
@@ -264,7 +282,8 @@ impl Shard for GroupShard {
         self.count(event);
         match event {
             Event::Durable(record) => self.replay_record(record),
-            Event::Transactional(..) | Event::Marker(_) => unreachable!("contract: the txn-offsets helper writes this"),
+            Event::Transactional(producer, record) => self.replay_transactional(*producer, record),
+            Event::Marker(marker) => self.pending.end(marker.producer.id),
             Event::Soft(soft) => self.replay_soft(soft),
         }
     }
@@ -303,6 +322,7 @@ impl Shard for GroupShard {
 
     fn loaded(&mut self, now: Now) -> Vec<Infallible> {
         self.counts = Counts::default();
+        self.pending.begin_term(now.uptime_ms);
         let settings = (self.settings)();
         if let Some(look) = expiration::first_look(self, now).filter(|_| !self.groups.is_empty()) {
             self.replay_soft(&look);

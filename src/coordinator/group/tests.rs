@@ -2,4 +2,4 @@
 
 mod random;
 mod stories;
-mod world;
+pub(super) mod world;

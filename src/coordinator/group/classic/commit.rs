@@ -1,5 +1,5 @@
 //! What committed offsets ask of their group: who may commit, what members read, what may expire or be deleted. Kafka:
-//! `ClassicGroup.validateOffsetCommit`, `isSubscribedToTopic`, `offsetExpirationCondition` (KIP-211, KIP-496).
+//! `ClassicGroup.validateOffsetCommit`, `isSubscribedToTopic`, `offsetExpirationCondition` (KIP-211, KIP-447, KIP-496).
 
 use std::sync::Arc;
 
@@ -46,6 +46,25 @@ impl ClassicGroup {
             // It knows of the new generation, so it has been told to sync first.
             Phase::CompletingRebalance { .. } => Err(ErrorCode::RebalanceInProgress),
             Phase::Empty | Phase::PreparingRebalance { .. } | Phase::Stable => Ok(()),
+        }
+    }
+
+    /// KIP-447: whether this member may commit in its transaction. Producers that tell nothing of their group are taken
+    /// at their word, and members may commit while the group rebalances.
+    pub fn validate_transactional_commit(
+        &self,
+        member_id: &str,
+        instance_id: Option<&str>,
+        generation: i32,
+    ) -> Result<(), ErrorCode> {
+        let tells_nothing = member_id.is_empty() && instance_id.is_none();
+        if generation < 0 && (self.is_empty() || tells_nothing) {
+            return Ok(());
+        }
+        self.validate_member(member_id, instance_id)?;
+        match generation == self.generation {
+            true => Ok(()),
+            false => Err(ErrorCode::IllegalGeneration),
         }
     }
 

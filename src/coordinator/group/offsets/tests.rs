@@ -7,39 +7,15 @@ use bytes::Bytes;
 
 use super::super::command::Command;
 use super::super::records::{GroupValue, MemberValue};
+use super::super::tests::world::View;
 use super::*;
 use crate::config::broker::{BrokerConfig, GroupSettings};
-use crate::coordinator::shard::{Event, KeyValue, Shard};
-
-/// What the runtime keeps for a shard: its records by key.
-#[derive(Default)]
-struct Records(BTreeMap<Vec<u8>, Vec<u8>>);
-
-impl Stored for Records {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ApiError> {
-        Ok(self.0.get(key).cloned())
-    }
-
-    fn scan(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> Scan) -> Result<(), ApiError> {
-        let mut from = prefix.to_vec();
-        while let Some((key, value)) = self.0.range(from.clone()..).next() {
-            if !key.starts_with(prefix) {
-                break;
-            }
-            match visit(key, value) {
-                Scan::Next => from = [&key[..], &[0]].concat(),
-                Scan::SkipTo(key) => from = key,
-                Scan::Stop => break,
-            }
-        }
-        Ok(())
-    }
-}
+use crate::coordinator::shard::{Event, Shard};
 
 /// A shard, its records, and a clock that only tests move.
 pub(in crate::coordinator::group) struct Harness {
     pub shard: GroupShard,
-    records: Records,
+    pub records: View,
     pub now: Now,
 }
 
@@ -55,7 +31,7 @@ impl Harness {
         let settings = Arc::new(settings);
         Harness {
             shard: GroupShard::new(Arc::new(move || settings.clone())),
-            records: Records::default(),
+            records: View::default(),
             now: Now { wall: Timestamp(1_000_000), uptime_ms: 1_000 },
         }
     }
@@ -68,13 +44,7 @@ impl Harness {
     /// Appends and replays what has been decided; the replies.
     pub fn apply(&mut self, outcome: Outcome<GroupShard>) -> Vec<(RequestId, Response)> {
         for event in &outcome.events {
-            if let Event::Durable(record) = event {
-                let KeyValue { key, value } = GroupShard::encode(record);
-                match value {
-                    Some(value) => self.records.0.insert(key, value),
-                    None => self.records.0.remove(&key),
-                };
-            }
+            self.records.apply(event);
             self.shard.replay(event);
         }
         outcome.replies
@@ -142,7 +112,7 @@ impl Harness {
     }
 }
 
-fn at(partition: i32, offset: i64, metadata: &str) -> CommitPartition {
+pub(in crate::coordinator::group) fn at(partition: i32, offset: i64, metadata: &str) -> CommitPartition {
     CommitPartition {
         partition: PartitionIndex(partition),
         offset: Offset(offset),
@@ -151,7 +121,7 @@ fn at(partition: i32, offset: i64, metadata: &str) -> CommitPartition {
     }
 }
 
-fn topic_of(name: &str, partitions: Vec<CommitPartition>) -> CommitTopic {
+pub(in crate::coordinator::group) fn topic_of(name: &str, partitions: Vec<CommitPartition>) -> CommitTopic {
     CommitTopic { name: name.into(), id: id_of(name), partitions }
 }
 
@@ -172,7 +142,7 @@ fn commit_of(group: &str, member_id: &str, generation: i32, topics: Vec<CommitTo
     }
 }
 
-fn code_of(answer: Result<Response, ApiError>) -> ErrorCode {
+pub(in crate::coordinator::group) fn code_of(answer: Result<Response, ApiError>) -> ErrorCode {
     answer.expect_err("the request was refused").code
 }
 
@@ -405,7 +375,7 @@ fn a_new_shard_finds_the_groups_that_only_their_offsets_show() {
 fn a_record_that_cannot_be_read_fails_the_request_alone() {
     let mut harness = Harness::new();
     harness.commit("g", "t", 0, 5);
-    harness.records.0.insert(records::offset_key("g", "t", PartitionIndex(1)), vec![0, 9]);
+    harness.records.entries.insert(records::offset_key("g", "t", PartitionIndex(1)), vec![0, 9]);
     let broken = ErrorCode::CoordinatorNotAvailable;
     assert_eq!(fetch_all("g", &harness.records).map_err(|error| error.code), Err(broken));
     assert!(fetch_one(&harness, "g", TopicId::ZERO).is_some());

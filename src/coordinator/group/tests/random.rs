@@ -15,12 +15,19 @@ use crate::coordinator::group::classic::leave::{LeaveRequest, LeavingMember};
 use crate::coordinator::group::classic::member::Protocol;
 use crate::coordinator::group::classic::sync::SyncRequest;
 use crate::coordinator::group::command::{Command, Response};
-use crate::coordinator::group::records::GroupValue;
-use crate::coordinator::shard::Shard;
+use crate::coordinator::group::offsets::{
+    self, CommitPartition, CommitRequest, CommitTopic, DeleteOffsetsRequest,
+};
+use crate::coordinator::group::records::{GroupValue, Record};
+use crate::coordinator::group::transactional::TransactionalCommitRequest;
+use crate::coordinator::shard::{Shard, TransactionMarker, TransactionalProducer};
 use crate::protocol::errors::ErrorCode;
-use crate::protocol::ids::Timestamp;
+use crate::protocol::ids::{
+    LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Timestamp, TopicId,
+};
 
 const GROUPS: [&str; 2] = ["g", "h"];
+const TOPICS: [&str; 2] = ["t", "u"];
 const PROTOCOLS: [&str; 3] = ["range", "sticky", "roundrobin"];
 const INSTANCES: [&str; 3] = ["i1", "i2", "i3"];
 
@@ -72,11 +79,13 @@ impl Chaos {
 
     fn step(&mut self) {
         match self.random.u8(..100) {
-            0..40 => self.join(),
-            40..60 => self.sync(),
-            60..72 => self.heartbeat(),
-            72..78 => self.leave(),
-            78..90 => {
+            0..36 => self.join(),
+            36..54 => self.sync(),
+            54..64 => self.heartbeat(),
+            64..70 => self.leave(),
+            70..80 => self.commit_offset(),
+            80..84 => self.end_transaction(),
+            84..90 => {
                 let by_ms = *self.random.choice(&[1, 100, 2000, 7000, 30_000, 400_000]).unwrap();
                 self.world.advance(by_ms);
             }
@@ -196,6 +205,64 @@ impl Chaos {
         self.submit(&group, Arc::from(""), 0, Command::Leave(request));
     }
 
+    /// In a transaction or without one, as somebody or nobody; or an offset is deleted.
+    fn commit_offset(&mut self) {
+        let group = self.pick(&GROUPS);
+        let topic = self.pick(&TOPICS);
+        let partition = PartitionIndex(self.random.i32(..2));
+        let (member_id, generation) = match self.random.bool() {
+            true => (self.somebody().0.to_string(), self.generation(&group)),
+            false => (String::new(), -1),
+        };
+        let group_instance_id = None;
+        let offset = Offset(self.requests as i64);
+        let metadata = String::new();
+        let partitions =
+            vec![CommitPartition { partition, offset, leader_epoch: LeaderEpoch::NONE, metadata }];
+        let topics = vec![CommitTopic { name: topic.clone(), id: TopicId::ZERO, partitions }];
+        let command = match self.random.u8(..6) {
+            0 => Command::DeleteOffsets(DeleteOffsetsRequest {
+                group: group.clone(),
+                topics: vec![(topic, vec![partition])],
+            }),
+            1 => Command::TopicsDeleted { topics: Arc::from([(TopicId::ZERO, topic)]), from: Vec::new() },
+            2 => Command::Commit(CommitRequest {
+                group: group.clone(),
+                member_id,
+                group_instance_id,
+                generation,
+                version: 9,
+                retention_time_ms: -1,
+                topics,
+            }),
+            _ => Command::CommitTransactional(TransactionalCommitRequest {
+                group: group.clone(),
+                producer: self.producer(),
+                member_id,
+                group_instance_id,
+                generation,
+                version: 6,
+                asked: None,
+                topics,
+            }),
+        };
+        self.submit(&group, Arc::from(""), generation, command);
+    }
+
+    fn end_transaction(&mut self) {
+        let marker = TransactionMarker {
+            producer: self.producer(),
+            coordinator_epoch: 0,
+            is_commit: self.random.bool(),
+            transaction_version: 2,
+        };
+        self.submit("", Arc::from(""), 0, Command::EndTransaction(marker));
+    }
+
+    fn producer(&mut self) -> TransactionalProducer {
+        TransactionalProducer { id: ProducerId(self.random.i64(..3)), epoch: ProducerEpoch(0) }
+    }
+
     fn check_answers(&mut self) {
         for (name, answer) in std::mem::take(&mut self.world.answers) {
             let (group, member, generation) = self.asked.remove(&name).expect("a request is answered once");
@@ -238,9 +305,28 @@ impl Chaos {
             ..group.to_record(None)
         };
         for group in replayed.groups.values() {
-            assert_eq!(stored(group), stored(&restored.groups[&group.id]), "view and log differ");
+            match restored.groups.get(&group.id) {
+                Some(found) => assert_eq!(stored(group), stored(found), "view and log differ"),
+                None => {
+                    // There is nothing to know it by, and the next look would end it.
+                    assert_eq!(group.protocol_type, None, "view and log differ");
+                    assert_eq!(offsets::has_offsets(&group.id, &world.view), Ok(false));
+                }
+            }
         }
-        assert_eq!(replayed.groups.len(), restored.groups.len());
+        assert!(restored.groups.keys().all(|group| replayed.groups.contains_key(group)));
+        for open in &world.view.open {
+            let Record::Offset(key, _) = &open.record else { panic!("{:?} in a transaction", open.record) };
+            for shard in [&world.shard, &replayed, &restored] {
+                assert!(
+                    shard.pending.contains(&key.group, &key.topic, key.partition),
+                    "{key:?} is forgotten"
+                );
+                assert!(shard.groups.contains_key(&key.group), "{key:?} has no group");
+            }
+        }
+        assert!(restored.pending.count() <= world.shard.pending.count());
+        assert!(world.shard.pending.count() <= replayed.pending.count());
         for group in world.shard.groups.values() {
             let found = replayed.groups.get(&group.id).expect("every group is in the log");
             if matches!(group.phase, Phase::Stable | Phase::Empty) && group.generation > 0 {

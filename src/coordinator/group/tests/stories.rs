@@ -18,7 +18,12 @@ use crate::coordinator::group::classic::leave::{LeaveRequest, LeavingMember};
 use crate::coordinator::group::classic::member::{Awaiting, Protocol};
 use crate::coordinator::group::classic::sync::SyncRequest;
 use crate::coordinator::group::command::Command;
+use crate::coordinator::group::offsets::{self, CommitPartition, CommitRequest, CommitTopic};
+use crate::coordinator::group::records;
+use crate::coordinator::group::transactional::TransactionalCommitRequest;
+use crate::coordinator::shard::{TransactionMarker, TransactionalProducer};
 use crate::protocol::errors::ErrorCode;
+use crate::protocol::ids::{LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TopicId};
 
 const UUID_START: &str = "00000000-0000-0000-0000-";
 
@@ -76,6 +81,22 @@ impl<'a> Arguments<'a> {
         self.value("instance").map(arc)
     }
 
+    /// `t-0@5` is offset 5 of partition 0 of `t`.
+    fn offsets(&self) -> Vec<CommitTopic> {
+        let offsets = self.words.iter().filter_map(|word| word.split_once('@'));
+        let topic = |(place, offset): (&str, &str)| {
+            let (name, partition) = place.rsplit_once('-').unwrap();
+            let partition = CommitPartition {
+                partition: PartitionIndex(partition.parse().unwrap()),
+                offset: Offset(offset.parse().unwrap()),
+                leader_epoch: LeaderEpoch::NONE,
+                metadata: String::new(),
+            };
+            CommitTopic { name: arc(name), id: TopicId::ZERO, partitions: vec![partition] }
+        };
+        offsets.map(topic).collect()
+    }
+
     fn version(&self) -> i16 {
         let version = self.words.iter().find_map(|word| word.strip_prefix('v')?.parse().ok());
         version.unwrap_or(9)
@@ -113,6 +134,10 @@ impl Story {
                 self.world.submit(words[0], Command::Heartbeat(request));
             }
             "leave" => self.leave(&arguments),
+            "txn" => self.commit_in_transaction(&arguments),
+            "plain" => self.commit_plainly(&arguments),
+            "end" => self.end_transaction(&arguments),
+            "offsets" => self.show_offsets(),
             "delete" => self.world.submit(words[0], Command::DeleteGroup { group: self.group.clone() }),
             "advance" => self.world.advance(milliseconds(words[0])),
             "lag" => self.world.lagging = true,
@@ -198,6 +223,70 @@ impl Story {
         let request = LeaveRequest { group: self.group.clone(), members };
         self.world.submit(arguments.words[0], Command::Leave(request));
     }
+
+    /// `txn NAME PRODUCER TOPIC-PARTITION@OFFSET ... [member=] [instance=] [generation=] [vN]`
+    fn commit_in_transaction(&mut self, arguments: &Arguments) {
+        let request = TransactionalCommitRequest {
+            group: self.group.clone(),
+            producer: producer(arguments.words[1]),
+            member_id: lengthen(arguments.value("member").unwrap_or("")),
+            group_instance_id: arguments.value("instance").map(str::to_owned),
+            generation: arguments.number("generation").unwrap_or(-1),
+            version: arguments.version().min(6),
+            asked: None,
+            topics: arguments.offsets(),
+        };
+        self.world.submit(arguments.words[0], Command::CommitTransactional(request));
+    }
+
+    /// `plain NAME TOPIC-PARTITION@OFFSET ...`: OffsetCommit of a consumer that is no member.
+    fn commit_plainly(&mut self, arguments: &Arguments) {
+        let request = CommitRequest {
+            group: self.group.clone(),
+            member_id: String::new(),
+            group_instance_id: None,
+            generation: -1,
+            version: 9,
+            retention_time_ms: -1,
+            topics: arguments.offsets(),
+        };
+        self.world.submit(arguments.words[0], Command::Commit(request));
+    }
+
+    /// `end NAME PRODUCER commit|abort`
+    fn end_transaction(&mut self, arguments: &Arguments) {
+        let marker = TransactionMarker {
+            producer: producer(arguments.words[1]),
+            coordinator_epoch: 0,
+            is_commit: arguments.words[2] == "commit",
+            transaction_version: 2,
+        };
+        self.world.submit(arguments.words[0], Command::EndTransaction(marker));
+    }
+
+    /// What the group has committed, and what may change when a transaction is.
+    fn show_offsets(&mut self) {
+        let unstable = self.world.shard.unstable(&self.group);
+        let pending: Vec<_> = self.world.shard.pending.of_group(&self.group).collect();
+        let mut shown = Vec::new();
+        for topic in offsets::fetch_all(&self.group, &self.world.view).unwrap() {
+            for (partition, value) in topic.partitions {
+                let mark = if unstable.contains(&topic.name, partition) { "?" } else { "" };
+                shown.push(format!("{}-{partition}@{}{mark}", topic.name, value.offset));
+            }
+        }
+        for (topic, partition) in pending {
+            let key = records::offset_key(&self.group, topic, partition);
+            if !self.world.view.entries.contains_key(&key) {
+                shown.push(format!("{topic}-{partition}@?"));
+            }
+        }
+        self.world.said.push(if shown.is_empty() { "no offsets".to_owned() } else { shown.join(" ") });
+    }
+}
+
+fn producer(id: &str) -> TransactionalProducer {
+    TransactionalProducer { id: ProducerId(id.parse().unwrap()), epoch: ProducerEpoch(0) }
 }
 
 fn show_group(group: &ClassicGroup, now_ms: i64) -> String {

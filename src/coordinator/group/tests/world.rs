@@ -6,26 +6,90 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::config::broker::{BrokerConfig, GroupSettings};
-use crate::coordinator::group::command::{Command, Response};
+use crate::coordinator::group::command::{Command, Response, Soft};
 use crate::coordinator::group::records::{GroupValue, Record};
 use crate::coordinator::group::shard::GroupShard;
-use crate::coordinator::shard::{Event, Now, Outcome, RequestId, Scan, Shard, Stored};
+use crate::coordinator::shard::{
+    Event, Now, Outcome, RequestId, Scan, Shard, Stored, TransactionMarker, TransactionalProducer,
+};
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::Timestamp;
 
-/// The last value of each key.
+/// What an open transaction has written, by its key.
+#[derive(Clone)]
+pub struct OpenRecord {
+    producer: TransactionalProducer,
+    key: Vec<u8>,
+    pub record: Record,
+}
+
+/// The last value of each key, and what is open.
 #[derive(Clone, Default)]
-pub struct View(pub BTreeMap<Vec<u8>, Vec<u8>>);
+pub struct View {
+    pub entries: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// In the order of the log.
+    pub open: Vec<OpenRecord>,
+}
+
+impl View {
+    /// As the runtime does it: what is older than the last record of its key never counts.
+    pub fn apply(&mut self, event: &Event<Record, Soft>) {
+        match event {
+            Event::Durable(record) => {
+                let key = GroupShard::encode(record).key;
+                self.open.retain(|open| open.key != key);
+                self.put(record);
+            }
+            Event::Transactional(producer, record) => {
+                let key = GroupShard::encode(record).key;
+                self.open.push(OpenRecord { producer: *producer, key, record: record.clone() });
+            }
+            Event::Marker(marker) => self.end(marker),
+            Event::Soft(_) => {}
+        }
+    }
+
+    fn end(&mut self, marker: &TransactionMarker) {
+        let open = std::mem::take(&mut self.open);
+        let (ended, others): (Vec<_>, Vec<_>) =
+            open.into_iter().enumerate().partition(|(_, open)| open.producer.id == marker.producer.id);
+        let mut committed = BTreeMap::new();
+        for (at, open) in ended.into_iter().filter(|_| marker.is_commit) {
+            self.put(&open.record);
+            committed.insert(open.key, at);
+        }
+        let is_later =
+            |(at, open): &(usize, OpenRecord)| committed.get(&open.key).is_none_or(|last| at > last);
+        self.open = others.into_iter().filter(is_later).map(|(_, open)| open).collect();
+    }
+
+    fn put(&mut self, record: &Record) {
+        let encoded = GroupShard::encode(record);
+        match encoded.value {
+            Some(value) => self.entries.insert(encoded.key, value),
+            None => self.entries.remove(&encoded.key),
+        };
+    }
+
+    /// Brings a shard that knows nothing to where the view is.
+    pub fn restore(&self, shard: &mut GroupShard) {
+        shard.restore(self).unwrap();
+        for OpenRecord { producer, record, .. } in &self.open {
+            shard.replay(&Event::Transactional(*producer, record.clone()));
+        }
+    }
+}
 
 impl Stored for View {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ApiError> {
-        Ok(self.0.get(key).cloned())
+        Ok(self.entries.get(key).cloned())
     }
 
     fn scan(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> Scan) -> Result<(), ApiError> {
         let mut from = prefix.to_vec();
         loop {
-            let mut entries = self.0.range(from.clone()..).take_while(|(key, _)| key.starts_with(prefix));
+            let mut entries =
+                self.entries.range(from.clone()..).take_while(|(key, _)| key.starts_with(prefix));
             let skip = entries.find_map(|(key, value)| match visit(key, value) {
                 Scan::Next => None,
                 Scan::SkipTo(to) => Some(Some(to)),
@@ -48,7 +112,7 @@ struct Parked {
 pub struct World {
     pub shard: GroupShard,
     pub view: View,
-    pub log: Vec<Record>,
+    pub log: Vec<Event<Record, Soft>>,
     pub now: Now,
     settings: Arc<parking_lot::Mutex<GroupSettings>>,
     /// Who waits for an answer, by the name the test gave it.
@@ -104,7 +168,7 @@ impl World {
 
     /// `is_told` says who hears of a refused append: who brought the command, and who waited for what follows one.
     fn run(&mut self, mut outcome: Outcome<GroupShard>, is_told: impl Fn(RequestId) -> bool) {
-        let appends = outcome.events.iter().any(|event| matches!(event, Event::Durable(_)));
+        let appends = outcome.events.iter().any(|event| !matches!(event, Event::Soft(_)));
         if let Some(error) = self.refuse.take_if(|_| appends) {
             self.said.push(format!("append refused: {}", error.name()));
             for (id, _) in outcome.replies.into_iter().filter(|(id, _)| is_told(*id)) {
@@ -116,8 +180,8 @@ impl World {
             return;
         }
         for event in &outcome.events {
-            if let Event::Durable(record) = event {
-                self.append(record);
+            if !matches!(event, Event::Soft(_)) {
+                self.append(event);
             }
             self.shard.replay(event);
         }
@@ -137,14 +201,10 @@ impl World {
         self.run(outcome, |_| true);
     }
 
-    fn append(&mut self, record: &Record) {
-        self.said.push(format!("append {}", show_record(record)));
-        let encoded = GroupShard::encode(record);
-        match encoded.value {
-            Some(value) => self.view.0.insert(encoded.key, value),
-            None => self.view.0.remove(&encoded.key),
-        };
-        self.log.push(record.clone());
+    fn append(&mut self, event: &Event<Record, Soft>) {
+        self.said.push(format!("append {}", show_event(event)));
+        self.view.apply(event);
+        self.log.push(event.clone());
     }
 
     fn release(&mut self, parked: Parked) {
@@ -202,14 +262,14 @@ impl World {
     /// A shard that has read the view.
     pub fn restored(&self) -> GroupShard {
         let mut shard = new_shard(&self.settings);
-        shard.restore(&self.view).unwrap();
+        self.view.restore(&mut shard);
         shard
     }
 
     /// A shard that has read the whole log.
     pub fn replayed(&self) -> GroupShard {
         let mut shard = new_shard(&self.settings);
-        self.log.iter().for_each(|record| shard.replay(&Event::Durable(record.clone())));
+        self.log.iter().for_each(|event| shard.replay(event));
         shard
     }
 }
@@ -259,7 +319,23 @@ fn show_answer(answer: &Result<Response, ApiError>) -> String {
             format!("leave {} [{}]", response.error.name(), members.collect::<Vec<_>>().join(", "))
         }
         Ok(Response::Done) => "done".to_owned(),
+        Ok(Response::Commit(response)) => {
+            let results = response.results.iter().map(|result| result.name()).collect::<Vec<_>>();
+            format!("commit {}", results.join(" "))
+        }
         Ok(other) => format!("{other:?}"),
+    }
+}
+
+fn show_event(event: &Event<Record, Soft>) -> String {
+    match event {
+        Event::Durable(record) => show_record(record),
+        Event::Transactional(producer, record) => format!("{} for {}", show_record(record), producer.id),
+        Event::Marker(marker) => {
+            let end = if marker.is_commit { "commit" } else { "abort" };
+            format!("{end} of {}", marker.producer.id)
+        }
+        Event::Soft(_) => unreachable!("nothing of it is appended"),
     }
 }
 
