@@ -37,7 +37,8 @@
 //! 11. [`env`]: the only doors to time, files and randomness.
 //! 12. [`coordinator`]: state machines over the partitions of Kafka's own topics. `shard.rs` (what one is), `runtime.rs`
 //!     (the shell of all of them; in `runtime/`: `slot.rs` the lock, `active.rs` a loaded partition, `loading.rs` the
-//!     proof of a view and the replay), `group/` (the rules of groups and offsets, pure).
+//!     proof of a view and the replay), `group/` (the rules of groups and offsets, pure), `transaction/` (those of
+//!     transactional ids, pure).
 //! 13. [`store`]: the view of coordinator logs in RocksDB. `view.rs` (what it can do), `rocks.rs`, `lazy.rs` (when it
 //!     is opened, and given up).
 //! 14. [`security`]: quotas and credentials as rules, pure. `limits.rs` (which quota counts), `rate.rs` (what is too
@@ -57,9 +58,10 @@
 //! - KIP-62 rebalance timeout: `handlers/join_group.rs`
 //! - KIP-74 byte limits of a fetch: `handlers/fetch/mod.rs`, `log/read.rs`
 //! - KIP-79 offsets by time: `handlers/list_offsets.rs`, `replication/replica.rs`
-//! - KIP-98 idempotent producers, batch format 2, isolation: `log/producer_state.rs`, `log/append.rs`,
+//! - KIP-98 idempotent producers, transactions, batch format 2, isolation: `log/producer_state.rs`, `log/append.rs`,
 //!   `handlers/init_producer_id.rs`, `protocol/batch.rs`, `protocol/summary.rs`, `handlers/fetch/mod.rs`; offsets in
-//!   transactions: `coordinator/group/transactional.rs`
+//!   transactions: `coordinator/group/transactional.rs`, `coordinator/transaction/mod.rs`,
+//!   `coordinator/transaction/init_producer_id.rs`, `coordinator/transaction/add_partitions.rs`
 //! - KIP-101 leader epochs instead of high watermarks for truncation: `log/epochs.rs`,
 //!   `handlers/offset_for_leader_epoch.rs`
 //! - KIP-107 deletion of records: `handlers/delete_records.rs`, `replication/replica.rs`, `replication/checkpoints.rs`
@@ -87,7 +89,8 @@
 //! - KIP-345 static members, batched leaves: `coordinator/group/classic/static_member.rs`,
 //!   `coordinator/group/classic/mod.rs`, `handlers/join_group.rs`, `handlers/leave_group.rs`, `handlers/heartbeat.rs`
 //! - KIP-354 greatest lag before compaction: `log/compaction/dirt.rs`, `config/topic.rs`
-//! - KIP-360 producer id and epoch in InitProducerId: `handlers/init_producer_id.rs`
+//! - KIP-360 producer id and epoch in InitProducerId: `handlers/init_producer_id.rs`,
+//!   `coordinator/transaction/init_producer_id.rs`, `coordinator/transaction/metadata.rs`
 //! - KIP-389 largest size of a group: `coordinator/group/classic/join.rs`
 //! - KIP-390 compression levels: `protocol/compression.rs`
 //! - KIP-394 members that are known before they join: `coordinator/group/classic/join.rs`, `handlers/join_group.rs`
@@ -126,7 +129,7 @@
 //!   `handlers/create_partitions.rs`, `handlers/delete_topics.rs`, `handlers/metadata.rs`
 //! - KIP-630 snapshots: `raft/checkpoint.rs`
 //! - KIP-631 registration of brokers: `broker/registration.rs`, `controller/brokers.rs`
-//! - KIP-664 DescribeProducers: `handlers/describe_producers.rs`
+//! - KIP-664 tools for transactions: `handlers/describe_producers.rs`, `coordinator/transaction/describe.rs`
 //! - KIP-699 many keys in FindCoordinator: `handlers/find_coordinator.rs`
 //! - KIP-700 DescribeCluster: `handlers/describe_cluster.rs`
 //! - KIP-709 many groups in OffsetFetch: `handlers/offset_fetch.rs`
@@ -144,12 +147,15 @@
 //!   `controller/directories.rs`, `replication/moves.rs`
 //! - KIP-860 reassignments that keep the replication factor: `handlers/alter_partition_reassignments.rs`,
 //!   `controller/reassignments.rs`
-//! - KIP-890 bumped epochs behind a transaction's end: `log/producer_state.rs`; no commit of offsets outside of its
-//!   transaction: `coordinator/group/transactional.rs`
+//! - KIP-890 bumped epochs behind a transaction's end, verified partitions: `log/producer_state.rs`; no commit of
+//!   offsets outside of its transaction: `coordinator/group/transactional.rs`, `coordinator/transaction/metadata.rs`,
+//!   `coordinator/transaction/add_partitions.rs`, `coordinator/transaction/end_transaction.rs`,
+//!   `coordinator/transaction/records.rs`
 //! - KIP-915 tags of later releases in records: `coordinator/group/records.rs`
 //! - KIP-919 endpoint types: `handlers/describe_cluster.rs`
 //! - KIP-966 eligible leader replicas: `handlers/describe_topic_partitions.rs`, `handlers/features.rs`,
 //!   `broker/registration.rs`, `controller/configs.rs`, `controller/image.rs`, `controller/partition_change.rs`
+//! - KIP-994 transactions by duration: `coordinator/transaction/describe.rs`
 //! - KIP-1000 names of client-metrics subscriptions: `handlers/list_config_resources.rs`
 //! - KIP-1005 tiered offsets: `handlers/list_offsets.rs`
 //! - KIP-1023 tiered offsets: `handlers/list_offsets.rs`
@@ -158,6 +164,7 @@
 //! - KIP-1073 DescribeCluster v2: `handlers/describe_cluster.rs`
 //! - KIP-1102 Metadata v13: `handlers/metadata.rs`
 //! - KIP-1142 ListConfigResources: `handlers/list_config_resources.rs`
+//! - KIP-1152 transactions by a pattern of their ids: `coordinator/transaction/describe.rs`
 //! - KIP-1242 clients at the wrong address: `handlers/api_versions.rs`
 //!
 //! # KIPs known by name only

@@ -2,7 +2,7 @@
 //!
 //! [`shard`] says what a coordinator is, [`runtime`] is the one shell that drives all of them (loads, replays,
 //! appends, parks replies, fires deadlines), [`log`] is what it needs of a partition's log. The rules are pure and stand
-//! in a folder each: [`group`] for consumer groups and committed offsets. Nothing here knows sockets, replication or
+//! in a folder each: [`group`] for consumer groups and committed offsets, [`transaction`] for transactional ids. Nothing here knows sockets, replication or
 //! the log's files; RocksDB is reached through `store`. Kafka: `CoordinatorRuntime`.
 
 pub mod group;

@@ -1,4 +1,4 @@
-//! What the transaction coordinator can be asked for, what it answers, and what it has the shell do.
+//! What the transaction coordinator can be asked for, what it answers, and what it has the shell do. Pure.
 
 use std::sync::Arc;
 
@@ -21,6 +21,14 @@ pub enum Command {
         /// As in the [`WriteMarkers`] that is done: a transaction that went on since has another.
         producer: TransactionalProducer,
     },
+    /// What was appended for this id is committed: others may ask.
+    Committed {
+        transactional_id: Arc<str>,
+    },
+    /// What a deadline came to was refused: it is due again, but not at once. `None`: the look for ids that expire.
+    PutOff {
+        transactional_id: Option<Arc<str>>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +37,6 @@ pub struct InitProducerIdRequest {
     pub timeout_ms: i32,
     /// KIP-360: what the producer believes to be. `None` for a new one.
     pub expected: Option<TransactionalProducer>,
-    /// The client speaks KIP-890 (`transaction.version` 2 is finalized and the request's version knows it).
-    pub is_v2: bool,
     /// Used when the decision needs a fresh producer id. Without one the answer is [`Response::NeedsProducerId`].
     pub fresh_id: Option<ProducerId>,
 }
@@ -62,9 +68,11 @@ pub enum Response {
     /// Ask again with a fresh producer id.
     NeedsProducerId,
     InitProducerId(TransactionalProducer),
+    /// InitProducerId: the transaction of the producer before is being aborted; CONCURRENT_TRANSACTIONS, ask again.
+    ConcurrentTransactions,
     /// A result for each partition of the request, in its order.
     AddPartitions(Vec<ErrorCode>),
-    /// What the producer is from here on.
+    /// What the producer is from here on; told to clients of KIP-890.
     EndTransaction(TransactionalProducer),
     /// Internal commands.
     Done,
@@ -78,4 +86,25 @@ pub struct WriteMarkers {
     pub is_commit: bool,
     pub transaction_version: i16,
     pub partitions: Vec<TopicPartition>,
+}
+
+/// What changes a shard without a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Soft {
+    /// The last record of this id is not committed: whoever asks meanwhile is to ask again (`pendingState`).
+    Pending {
+        transactional_id: Arc<str>,
+    },
+    Committed {
+        transactional_id: Arc<str>,
+    },
+    /// The ongoing transaction times out at this uptime.
+    Deadline {
+        transactional_id: Arc<str>,
+        deadline_ms: i64,
+    },
+    /// Ids were looked through for expired ones; the next look is due at this uptime.
+    ExpiryLooked {
+        next_ms: i64,
+    },
 }

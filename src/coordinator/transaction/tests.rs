@@ -1,0 +1,5 @@
+//! The transaction coordinator in memory: stories that read like a log, and random requests that must keep its promises.
+
+mod random;
+mod stories;
+mod world;
