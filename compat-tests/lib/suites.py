@@ -51,6 +51,8 @@ class Suite:
     overrides: dict
     # The port a suite's tests insist on; None for any free one.
     port: int | None
+    # False for a suite that tests a part of the harness itself.
+    needs_broker: bool
 
     def missing(self):
         """One line for each tool of `needs` that this machine lacks."""
@@ -103,4 +105,5 @@ def _read(path):
         needs=profile["needs"].split(),
         overrides={key[4:]: value for key, value in profile.items() if key.startswith("set.")},
         port=int(profile["port"]) if "port" in profile else None,
+        needs_broker=profile.get("broker") != "none",
     )
