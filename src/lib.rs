@@ -141,7 +141,8 @@
 //! - KIP-827 room in log directories: `handlers/describe_log_dirs.rs`
 //! - KIP-836 times in DescribeQuorum: `handlers/describe_quorum.rs`
 //! - KIP-848 topic ids in OffsetCommit and OffsetFetch: `protocol/offsets.rs`, `handlers/offset_commit.rs`,
-//!   `handlers/offset_fetch.rs`, `coordinator/group/offsets.rs`; types in ListGroups: `handlers/list_groups.rs`
+//!   `handlers/offset_fetch.rs`, `coordinator/group/offsets.rs`; types in ListGroups: `handlers/list_groups.rs`;
+//!   assignors: `coordinator/group/consumer/assignor/mod.rs`; `coordinator/group/consumer/mod.rs`
 //! - KIP-853 directories and nodes in DescribeQuorum and Fetch: `handlers/describe_quorum.rs`, `protocol/fetch.rs`
 //! - KIP-858 ids of log directories: `log/dirs.rs`, `log/meta_properties.rs`, `controller/brokers.rs`,
 //!   `controller/directories.rs`, `replication/moves.rs`

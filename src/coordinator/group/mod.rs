@@ -1,14 +1,15 @@
 //! Consumer groups and their committed offsets: the rules of `__consumer_offsets`, pure.
 //!
 //! [`shard`] is the state of one partition and dispatches; `command.rs` is what can be asked; [`records`] are the records in
-//! Kafka's schemas; `classic/` the classic protocol (JoinGroup to LeaveGroup); `offsets.rs` commits, reads and deletes
-//! offsets; `transactional.rs` commits them in transactions, and `pending.rs` knows what is open; `expiration.rs` lets them
-//! expire (KIP-211); `census.rs` counts for metrics. Kafka: `GroupCoordinatorShard`, `GroupMetadataManager`,
-//! `OffsetMetadataManager`.
+//! Kafka's schemas; `classic/` the classic protocol (JoinGroup to LeaveGroup); `consumer/` that of KIP-848; `offsets.rs`
+//! commits, reads and deletes offsets; `transactional.rs` commits them in transactions, and `pending.rs` knows what is
+//! open; `expiration.rs` lets them expire (KIP-211); `census.rs` counts for metrics. Kafka: `GroupCoordinatorShard`,
+//! `GroupMetadataManager`, `OffsetMetadataManager`.
 
 pub mod census;
 pub mod classic;
 pub mod command;
+pub mod consumer;
 pub mod expiration;
 pub mod offsets;
 pub mod pending;

@@ -1,0 +1,4 @@
+//! The assignors as stories, and what holds of every assignment.
+
+mod properties;
+mod stories;
