@@ -142,7 +142,8 @@
 //! - KIP-836 times in DescribeQuorum: `handlers/describe_quorum.rs`
 //! - KIP-848 topic ids in OffsetCommit and OffsetFetch: `protocol/offsets.rs`, `handlers/offset_commit.rs`,
 //!   `handlers/offset_fetch.rs`, `coordinator/group/offsets.rs`; types in ListGroups: `handlers/list_groups.rs`;
-//!   assignors: `coordinator/group/consumer/assignor/mod.rs`; `coordinator/group/consumer/mod.rs`
+//!   assignors: `coordinator/group/consumer/assignor/mod.rs`; subscriptions by pattern:
+//!   `coordinator/group/consumer/regex.rs`; `coordinator/group/consumer/mod.rs`
 //! - KIP-853 directories and nodes in DescribeQuorum and Fetch: `handlers/describe_quorum.rs`, `protocol/fetch.rs`
 //! - KIP-858 ids of log directories: `log/dirs.rs`, `log/meta_properties.rs`, `controller/brokers.rs`,
 //!   `controller/directories.rs`, `replication/moves.rs`

@@ -76,7 +76,13 @@ pub struct Outcome<S: Shard> {
 impl<S: Shard> Outcome<S> {
     /// Nothing happens.
     pub fn nothing() -> Outcome<S> {
-        Outcome { events: Vec::new(), replies: Vec::new(), on_committed: None, on_failed: None, effects: Vec::new() }
+        Outcome {
+            events: Vec::new(),
+            replies: Vec::new(),
+            on_committed: None,
+            on_failed: None,
+            effects: Vec::new(),
+        }
     }
 
     /// An answer that changes nothing.
