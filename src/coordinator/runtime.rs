@@ -26,10 +26,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::oneshot;
 
 pub use self::batches::{BatchOptions, compression};
 use self::deadlines::Deadlines;
 use self::loading::{LoadQueue, Work};
+use self::overlay::Layer;
 use self::slot::Slot;
 use self::stored::Layered;
 pub use self::submitted::{Answer, Submitted};
@@ -131,7 +133,46 @@ impl<S: Shard> Runtime<S> {
         let (view, over, passed) = slot.take_turn(self, |active, _| {
             Ok((active.view().clone(), active.committed_layer(), check(active.shard())))
         })?;
-        let passed = passed?;
+        self.look(&slot, (view, over), passed?, look).await
+    }
+
+    /// As [`Runtime::read`], of the newest state: `look` sees what is appended and not committed as well, and the answer
+    /// waits until that is committed.
+    pub async fn read_newest<P, T>(
+        &self,
+        partition: PartitionIndex,
+        check: impl FnOnce(&S) -> Result<P, ApiError>,
+        look: impl Fn(&P, &dyn Stored) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError>
+    where
+        P: Send + 'static,
+        T: Send + 'static,
+    {
+        let slot = self.slot(partition)?;
+        let (view, over, passed, committed) = slot.take_turn(self, |active, _| {
+            let layers = (active.view().clone(), active.latest_layer());
+            Ok((layers.0, layers.1, check(active.shard()), active.when_committed(self)))
+        })?;
+        let seen = match passed {
+            Ok(passed) => self.look(&slot, (view, over), passed, look).await,
+            Err(error) => Err(error),
+        };
+        until(committed).await?;
+        seen
+    }
+
+    /// `look` over one state of the records, on this thread or on the blocking pool.
+    async fn look<P, T>(
+        &self,
+        slot: &Slot<S>,
+        (view, over): (Arc<dyn View>, Option<Layer>),
+        passed: P,
+        look: impl Fn(&P, &dyn Stored) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError>
+    where
+        P: Send + 'static,
+        T: Send + 'static,
+    {
         let of = slot.of;
         let stored = Layered::new(of, &*view, over.as_ref(), Tier::Warm);
         let seen = look(&passed, &stored);
@@ -187,9 +228,7 @@ impl<S: Shard> Runtime<S> {
         let slot = self.slot(partition)?;
         let (seen, committed) =
             slot.take_turn(self, |active, _| Ok((check(active.shard()), active.when_committed(self))))?;
-        if let Some(committed) = committed {
-            committed.await.unwrap_or_else(|_| Err(ErrorCode::NotCoordinator.into()))?;
-        }
+        until(committed).await?;
         seen
     }
 
@@ -304,5 +343,13 @@ impl<S: Shard> Runtime<S> {
             self.slots.write().insert(old.of.partition, slot.clone());
             self.enqueue(Work::Load(slot));
         }
+    }
+}
+
+/// Until what [`Active::when_committed`](active::Active::when_committed) waits for is committed.
+async fn until(committed: Option<oneshot::Receiver<Answer<()>>>) -> Result<(), ApiError> {
+    match committed {
+        Some(committed) => committed.await.unwrap_or_else(|_| Err(ErrorCode::NotCoordinator.into())),
+        None => Ok(()),
     }
 }

@@ -1,8 +1,8 @@
 //! OffsetFetch (key 9), v1-10: what groups have committed.
 //!
-//! KIP-447 (v7: `require_stable`, which holds for every offset while there are no transactions), KIP-709 (v8: many
-//! groups in one request), KIP-848 (v9: members, v10: topic ids). A group or a partition without an offset has offset
-//! -1 and no error. Kafka: `KafkaApis.handleOffsetFetchRequest`, `OffsetFetchResponse.Builder`.
+//! KIP-447 (v7: `require_stable` refuses what an open transaction may replace), KIP-709 (v8: many groups in one
+//! request), KIP-848 (v9: members, v10: topic ids). A group or a partition without an offset has offset -1 and no
+//! error. Kafka: `KafkaApis.handleOffsetFetchRequest`, `OffsetFetchResponse.Builder`.
 
 use std::sync::Arc;
 
@@ -19,7 +19,9 @@ use kafka_protocol::protocol::StrBytes;
 use super::context::RequestContext;
 use super::wire;
 use crate::coordinator::group::offsets::{self, FetchTopic, TopicOffsets};
+use crate::coordinator::group::pending::Unstable;
 use crate::coordinator::group::records::OffsetValue;
+use crate::coordinator::group::shard::GroupShard;
 use crate::coordinator::shard::Stored;
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::{PartitionIndex, TopicId};
@@ -30,6 +32,8 @@ const GROUPS_SINCE_VERSION: i16 = 8;
 /// First version with an error of the whole group.
 const GROUP_ERROR_SINCE_VERSION: i16 = 2;
 
+const UNSTABLE: ErrorCode = ErrorCode::UnstableOffsetCommit;
+
 pub async fn handle(context: &RequestContext, request: OffsetFetch) -> anyhow::Result<OffsetFetchResponse> {
     let OffsetFetch(request) = request;
     if context.version < GROUPS_SINCE_VERSION {
@@ -37,7 +41,7 @@ pub async fn handle(context: &RequestContext, request: OffsetFetch) -> anyhow::R
     }
     let mut groups = Vec::with_capacity(request.groups.len());
     for group in request.groups {
-        groups.push(fetch_group(context, group).await);
+        groups.push(fetch_group(context, group, request.require_stable).await);
     }
     Ok(OffsetFetchResponse::default().with_groups(groups))
 }
@@ -53,7 +57,7 @@ async fn fetch_one(context: &RequestContext, request: OffsetFetchRequest) -> Off
         topics.iter().map(topic).collect()
     });
     let asked = OffsetFetchRequestGroup::default().with_group_id(request.group_id).with_topics(topics);
-    let group = fetch_group(context, asked).await;
+    let group = fetch_group(context, asked, request.require_stable).await;
     if group.error_code != ErrorCode::None.code() && context.version < GROUP_ERROR_SINCE_VERSION {
         let partition = |index| ungrouped(nothing(index).with_error_code(group.error_code));
         let topics = request.topics.into_iter().flatten().map(|topic| {
@@ -80,10 +84,15 @@ fn ungrouped(partition: OffsetFetchResponsePartitions) -> OffsetFetchResponsePar
         .with_error_code(partition.error_code)
 }
 
-async fn fetch_group(context: &RequestContext, group: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+async fn fetch_group(
+    context: &RequestContext,
+    group: OffsetFetchRequestGroup,
+    require_stable: bool,
+) -> OffsetFetchResponseGroup {
+    let reading = Reading { context, group_id: &group.group_id, require_stable };
     let fetched = match group.topics {
-        Some(topics) => fetch_some(context, &group.group_id, topics).await,
-        None => fetch_all(context, &group.group_id).await,
+        Some(topics) => fetch_some(reading, topics).await,
+        None => fetch_all(reading).await,
     };
     let answer = OffsetFetchResponseGroup::default().with_group_id(group.group_id);
     match fetched {
@@ -94,16 +103,15 @@ async fn fetch_group(context: &RequestContext, group: OffsetFetchRequestGroup) -
 
 /// The offsets of the partitions that are asked for; topics with an id that nobody has come last.
 async fn fetch_some(
-    context: &RequestContext,
-    group_id: &str,
+    reading: Reading<'_>,
     asked: Vec<OffsetFetchRequestTopics>,
 ) -> Result<Vec<OffsetFetchResponseTopics>, ApiError> {
-    let image = context.services.image();
+    let image = reading.context.services.image();
     let mut known = Vec::with_capacity(asked.len());
     let mut unknown = Vec::new();
     let mut wanted = Vec::with_capacity(asked.len());
     for topic in asked {
-        let (name, id) = if context.version < TOPIC_IDS_SINCE_VERSION {
+        let (name, id) = if reading.context.version < TOPIC_IDS_SINCE_VERSION {
             // What was committed outlives its topic for a moment, and Kafka does not look.
             (Arc::from(topic.name.as_str()), TopicId::ZERO)
         } else if let Some(found) = image.topic_by_id(TopicId(topic.topic_id)) {
@@ -113,36 +121,40 @@ async fn fetch_some(
             continue;
         };
         let partitions = topic.partition_indexes.iter().copied().map(PartitionIndex).collect();
-        wanted.push(FetchTopic { name, id, partitions });
-        known.push(topic);
+        wanted.push(FetchTopic { name: name.clone(), id, partitions });
+        known.push((name, topic));
     }
-    let group: Arc<str> = group_id.into();
-    let found = read(context, group_id, move |stored| offsets::fetch(&group, &wanted, stored)).await?;
+    let group: Arc<str> = reading.group_id.into();
+    let (found, unstable) = reading.read(move |stored| offsets::fetch(&group, &wanted, stored)).await?;
     let mut found = found.into_iter();
-    let known = known.into_iter().map(|topic| {
+    let known = known.into_iter().map(|(name, topic)| {
         let values = found.by_ref();
         answer_topic(topic, |index| match values.next().flatten() {
+            _ if unstable.contains(&name, PartitionIndex(index)) => refused(index, UNSTABLE),
             Some(value) => committed(index, value),
             None => nothing(index),
         })
     });
     let mut topics: Vec<OffsetFetchResponseTopics> = known.collect();
-    let refused = |index| nothing(index).with_error_code(ErrorCode::UnknownTopicId.code());
-    topics.extend(unknown.into_iter().map(|topic| answer_topic(topic, refused)));
+    let unknown = unknown.into_iter();
+    topics
+        .extend(unknown.map(|topic| answer_topic(topic, |index| refused(index, ErrorCode::UnknownTopicId))));
     Ok(topics)
 }
 
 /// Everything that the group has committed.
-async fn fetch_all(
-    context: &RequestContext,
-    group_id: &str,
-) -> Result<Vec<OffsetFetchResponseTopics>, ApiError> {
-    let group: Arc<str> = group_id.into();
-    let found = read(context, group_id, move |stored| offsets::fetch_all(&group, stored)).await?;
+async fn fetch_all(reading: Reading<'_>) -> Result<Vec<OffsetFetchResponseTopics>, ApiError> {
+    let group: Arc<str> = reading.group_id.into();
+    let (found, unstable) = reading.read(move |stored| offsets::fetch_all(&group, stored)).await?;
     let partitions = |topic: TopicOffsets| {
-        topic.partitions.into_iter().map(|(index, value)| committed(index.0, value)).collect()
+        let name = topic.name;
+        let answer = |(index, value)| match unstable.contains(&name, index) {
+            true => refused(index.0, UNSTABLE),
+            false => committed(index.0, value),
+        };
+        topic.partitions.into_iter().map(answer).collect()
     };
-    if context.version < TOPIC_IDS_SINCE_VERSION {
+    if reading.context.version < TOPIC_IDS_SINCE_VERSION {
         let topics = found.into_iter().map(|topic| {
             OffsetFetchResponseTopics::default()
                 .with_name(TopicName(wire::text(&topic.name)))
@@ -151,7 +163,7 @@ async fn fetch_all(
         return Ok(topics.collect());
     }
     // A topic that is gone has no id to be called by.
-    let image = context.services.image();
+    let image = reading.context.services.image();
     let topics = found.into_iter().filter_map(|topic| {
         let id = image.topic(&topic.name)?.id;
         Some(OffsetFetchResponseTopics::default().with_topic_id(id.0).with_partitions(partitions(topic)))
@@ -159,15 +171,32 @@ async fn fetch_all(
     Ok(topics.collect())
 }
 
-/// Reads what is committed to the group's partition of `__consumer_offsets`.
-async fn read<T: Send + 'static>(
-    context: &RequestContext,
-    group_id: &str,
-    look: impl Fn(&dyn Stored) -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, ApiError> {
-    let groups = &context.services.groups;
-    let partition = groups.partition_of(&context.services.image(), group_id)?;
-    groups.runtime.read(partition, |_| Ok(()), move |(), stored| look(stored)).await
+/// How the offsets of one group are read.
+struct Reading<'a> {
+    context: &'a RequestContext,
+    group_id: &'a str,
+    /// Tell of the partitions whose offsets are to change (KIP-447).
+    require_stable: bool,
+}
+
+impl Reading<'_> {
+    /// What is committed to the group's partition of `__consumer_offsets`, and which offsets an open transaction may
+    /// replace: none, unless that is asked for.
+    async fn read<T: Send + 'static>(
+        &self,
+        look: impl Fn(&dyn Stored) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<(T, Arc<Unstable>), ApiError> {
+        let groups = &self.context.services.groups;
+        let partition = groups.partition_of(&self.context.services.image(), self.group_id)?;
+        let look = move |unstable: &Arc<Unstable>, stored: &dyn Stored| Ok((look(stored)?, unstable.clone()));
+        if !self.require_stable {
+            return groups.runtime.read(partition, |_| Ok(Arc::default()), look).await;
+        }
+        // A transaction that has just begun here counts before its records are committed, and one that has ended does
+        // not, so the offsets are of the same moment.
+        let check = |shard: &GroupShard| Ok(Arc::new(shard.unstable(self.group_id)));
+        groups.runtime.read_newest(partition, check, look).await
+    }
 }
 
 fn answer_topic(
@@ -186,6 +215,10 @@ fn committed(partition: i32, value: OffsetValue) -> OffsetFetchResponsePartition
         .with_committed_offset(value.offset.0)
         .with_committed_leader_epoch(value.leader_epoch.0)
         .with_metadata(Some(StrBytes::from_string(value.metadata)))
+}
+
+fn refused(partition: i32, code: ErrorCode) -> OffsetFetchResponsePartitions {
+    nothing(partition).with_error_code(code.code())
 }
 
 fn nothing(partition: i32) -> OffsetFetchResponsePartitions {

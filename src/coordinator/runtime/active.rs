@@ -136,6 +136,11 @@ impl<S: Shard> Active<S> {
         self.overlay.committed(self.committed_to)
     }
 
+    /// What is over the view, committed or not; `None` for nothing.
+    pub fn latest_layer(&self) -> Option<Layer> {
+        (!self.overlay.is_empty()).then(|| self.overlay.latest().clone())
+    }
+
     /// The high watermark that was followed last.
     pub fn committed_to(&self) -> Offset {
         self.committed_to

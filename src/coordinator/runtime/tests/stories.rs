@@ -6,6 +6,7 @@ use super::bench::{
     Bench, COMMIT_TIMEOUT_MS, Command, Fate, PARTITION, Response, answer, durable, marker, now, pending, view,
 };
 use crate::coordinator::runtime::SlotState;
+use crate::coordinator::shard::Stored;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::Offset;
 use crate::protocol::summary::{BatchSummary, ControlType};
@@ -47,6 +48,31 @@ fn an_inspection_waits_for_what_it_may_have_seen() {
     assert_eq!(super::bench::poll(inspection.as_mut()), None);
     bench.log.commit(1);
     assert_eq!(super::bench::poll(inspection.as_mut()), Some(Ok(1)));
+}
+
+#[test]
+fn a_reading_of_the_newest_sees_what_is_not_committed_and_waits_for_it() {
+    let bench = Bench::new(false);
+    let read = || {
+        let look = |count: &usize, stored: &dyn Stored| Ok((*count, stored.get(b"r/a")?));
+        bench.runtime.read_newest(PARTITION, |shard| Ok(shard.values.len()), look)
+    };
+    assert_eq!(now(read()), Some(Ok((0, None))));
+    let _set = bench.set("a", "1");
+    let mut reading = Box::pin(read());
+    let refusal = ErrorCode::GroupIdNotFound;
+    let nothing = |_: &(), _: &dyn Stored| Ok(());
+    let mut refused = Box::pin(bench.runtime.read_newest(PARTITION, |_| Err(refusal.into()), nothing));
+    assert_eq!(super::bench::poll(reading.as_mut()), None);
+    assert_eq!(
+        super::bench::poll(refused.as_mut()),
+        None,
+        "a refusal, too, may come from what can be taken back"
+    );
+    let _again = bench.set("a", "2");
+    bench.log.commit(1);
+    assert_eq!(super::bench::poll(reading.as_mut()), Some(Ok((1, Some(b"1".to_vec())))));
+    assert_eq!(super::bench::poll(refused.as_mut()), Some(Err(refusal.into())));
 }
 
 #[test]
