@@ -219,6 +219,12 @@ impl<S: Shard> Runtime<S> {
         }
     }
 
+    /// `check` over the newest state, at once. What it sees can still be taken back: it is for a command that follows, and
+    /// no answer.
+    pub fn peek<T>(&self, partition: PartitionIndex, check: impl FnOnce(&S) -> T) -> Result<T, ApiError> {
+        self.slot(partition)?.take_turn(self, |active, _| Ok(check(active.shard())))
+    }
+
     /// `check` over the newest state, answered once everything appended so far is committed.
     pub async fn inspect<T>(
         &self,

@@ -47,11 +47,13 @@ pub struct PendingOffsets {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unstable(BTreeMap<Arc<str>, BTreeSet<PartitionIndex>>);
 
-/// When the transaction coordinator was asked about a transaction; what has ended since was not what it answered for.
+/// What was known of a transaction before its commit was decided, and when: what has ended since was another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asked {
     term: i64,
     at: u64,
+    /// It has a commit in this shard already. Else the transaction coordinator has to be asked.
+    pub is_open: bool,
 }
 
 /// Producers whose transactions have ended, and when, counted in ends.
@@ -147,14 +149,11 @@ impl PendingOffsets {
         })
     }
 
-    /// What a verification that begins has to show with its commit. `None` when the transaction has a commit in this
-    /// shard already, so that nobody need be asked.
-    pub fn ask(&self, producer: TransactionalProducer) -> Option<Asked> {
+    /// What a commit that is about to be decided has to show.
+    pub fn ask(&self, producer: TransactionalProducer) -> Asked {
         let open = self.producers.get(&producer.id);
-        match open.is_some_and(|open| open.epoch == producer.epoch) {
-            true => None,
-            false => Some(Asked { term: self.ended.term, at: self.ended.count }),
-        }
+        let is_open = open.is_some_and(|open| open.epoch == producer.epoch);
+        Asked { term: self.ended.term, at: self.ended.count, is_open }
     }
 
     /// Whether the transaction that was asked about may still be open.
@@ -258,7 +257,7 @@ mod tests {
         all.forget(&key("g", "t", 0));
         all.forget(&key("g", "u", 0));
         assert_eq!(pending(&all, "g"), [("t".to_owned(), 1)]);
-        assert_eq!(all.ask(A), None, "its transaction goes on");
+        assert!(all.ask(A).is_open, "its transaction goes on");
         all.insert(A, &key("g", "t", 0), TopicId::ZERO);
         assert_eq!(all.count(), 2);
     }
@@ -268,14 +267,14 @@ mod tests {
         let mut all = PendingOffsets::default();
         all.begin_term(7);
         all.end(A.id);
-        let asked = all.ask(A).expect("nothing of it is open");
-        assert!(all.may_be_open(A.id, asked));
+        let asked = all.ask(A);
+        assert!(!asked.is_open && all.may_be_open(A.id, asked));
         all.end(B.id);
         assert!(all.may_be_open(A.id, asked));
         all.end(A.id);
         assert!(!all.may_be_open(A.id, asked));
 
-        let asked = all.ask(A).expect("nothing of it is open");
+        let asked = all.ask(A);
         for _ in 0..MOST_ENDED {
             all.end(B.id);
         }
@@ -284,7 +283,7 @@ mod tests {
         assert!(!all.may_be_open(A.id, asked), "it may have ended before what is remembered");
         assert_eq!(all.ended.last.len(), 1);
 
-        let asked = all.ask(A).expect("nothing of it is open");
+        let asked = all.ask(A);
         all.begin_term(8);
         assert!(!all.may_be_open(A.id, asked));
     }
@@ -293,7 +292,7 @@ mod tests {
     fn a_transaction_of_another_epoch_is_another() {
         let mut all = PendingOffsets::default();
         all.insert(A, &key("g", "t", 0), TopicId::ZERO);
-        assert_eq!(all.ask(A), None);
-        assert!(all.ask(TransactionalProducer { epoch: ProducerEpoch(1), ..A }).is_some());
+        assert!(all.ask(A).is_open);
+        assert!(!all.ask(TransactionalProducer { epoch: ProducerEpoch(1), ..A }).is_open);
     }
 }

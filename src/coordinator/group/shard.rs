@@ -77,7 +77,7 @@ impl GroupShard {
 
     /// Whether the transaction coordinator has to be asked before the producer commits offsets: see
     /// [`PendingOffsets::ask`].
-    pub fn ask(&self, producer: TransactionalProducer) -> Option<Asked> {
+    pub fn ask(&self, producer: TransactionalProducer) -> Asked {
         self.pending.ask(producer)
     }
 

@@ -31,8 +31,8 @@ pub struct TransactionalCommitRequest {
     pub generation: i32,
     /// Version of the request: newer clients know more errors.
     pub version: i16,
-    /// What [`PendingOffsets::ask`](super::pending::PendingOffsets::ask) gave before the transaction coordinator was
-    /// asked; `None` when it need not be.
+    /// What [`PendingOffsets::ask`](super::pending::PendingOffsets::ask) gave, before the transaction coordinator was
+    /// asked if that had to be; `None` while partitions of transactions are not verified.
     pub asked: Option<Asked>,
     pub topics: Vec<CommitTopic>,
 }

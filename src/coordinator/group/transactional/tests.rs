@@ -159,19 +159,24 @@ fn metadata_beyond_the_limit_is_refused_for_its_partition_alone() {
 fn a_commit_whose_transaction_has_ended_since_it_was_asked_about_is_refused() {
     let mut harness = Harness::new();
     let asked = harness.shard.ask(producer(1));
-    assert!(asked.is_some());
-    let late =
-        || Command::CommitTransactional(TransactionalCommitRequest { asked, ..commit_of(1, "t", 0..1) });
+    assert!(!asked.is_open);
+    let commit =
+        |asked| Command::CommitTransactional(TransactionalCommitRequest { asked, ..commit_of(1, "t", 0..1) });
     end(&mut harness, 1, false);
-    assert_eq!(code_of(harness.run(late())), ErrorCode::InvalidTxnState);
+    assert_eq!(code_of(harness.run(commit(Some(asked)))), ErrorCode::InvalidTxnState);
     assert!(harness.shard.groups.is_empty());
 
     let asked = harness.shard.ask(producer(1));
-    let timely = TransactionalCommitRequest { asked, ..commit_of(1, "t", 0..1) };
-    assert!(harness.run(Command::CommitTransactional(timely)).is_ok());
-    assert_eq!(harness.shard.ask(producer(1)), None, "it is known to be open");
+    assert!(harness.run(commit(Some(asked))).is_ok());
+    let asked_of_open = harness.shard.ask(producer(1));
+    assert!(asked_of_open.is_open);
+    end(&mut harness, 1, false);
+    assert_eq!(code_of(harness.run(commit(Some(asked_of_open)))), ErrorCode::InvalidTxnState);
+
+    let asked = harness.shard.ask(producer(1));
     harness.shard.loaded(harness.now);
-    assert_eq!(code_of(harness.run(late())), ErrorCode::InvalidTxnState);
+    assert_eq!(code_of(harness.run(commit(Some(asked)))), ErrorCode::InvalidTxnState);
+    assert!(harness.run(commit(None)).is_ok(), "nothing is verified");
 }
 
 #[test]
