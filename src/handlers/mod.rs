@@ -14,6 +14,7 @@ mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
 mod alter_user_scram_credentials;
 mod api_versions;
+mod committing;
 mod config_changes;
 pub mod configs;
 pub mod context;
