@@ -61,7 +61,8 @@
 //! - KIP-98 idempotent producers, transactions, batch format 2, isolation: `log/producer_state.rs`, `log/append.rs`,
 //!   `handlers/init_producer_id.rs`, `protocol/batch.rs`, `protocol/summary.rs`, `handlers/fetch/mod.rs`; offsets in
 //!   transactions: `coordinator/group/transactional.rs`, `coordinator/transaction/mod.rs`,
-//!   `coordinator/transaction/init_producer_id.rs`, `coordinator/transaction/add_partitions.rs`
+//!   `coordinator/transaction/init_producer_id.rs`, `coordinator/transaction/add_partitions.rs`; markers:
+//!   `handlers/write_txn_markers.rs`, `protocol/txn_markers.rs`
 //! - KIP-101 leader epochs instead of high watermarks for truncation: `log/epochs.rs`,
 //!   `handlers/offset_for_leader_epoch.rs`
 //! - KIP-107 deletion of records: `handlers/delete_records.rs`, `replication/replica.rs`, `replication/checkpoints.rs`
@@ -129,7 +130,8 @@
 //!   `handlers/create_partitions.rs`, `handlers/delete_topics.rs`, `handlers/metadata.rs`
 //! - KIP-630 snapshots: `raft/checkpoint.rs`
 //! - KIP-631 registration of brokers: `broker/registration.rs`, `controller/brokers.rs`
-//! - KIP-664 tools for transactions: `handlers/describe_producers.rs`, `coordinator/transaction/describe.rs`
+//! - KIP-664 tools for transactions: `handlers/describe_producers.rs`, `coordinator/transaction/describe.rs`,
+//!   `handlers/write_txn_markers.rs`
 //! - KIP-699 many keys in FindCoordinator: `handlers/find_coordinator.rs`
 //! - KIP-700 DescribeCluster: `handlers/describe_cluster.rs`
 //! - KIP-709 many groups in OffsetFetch: `handlers/offset_fetch.rs`
@@ -167,6 +169,7 @@
 //! - KIP-1102 Metadata v13: `handlers/metadata.rs`
 //! - KIP-1142 ListConfigResources: `handlers/list_config_resources.rs`
 //! - KIP-1152 transactions by a pattern of their ids: `coordinator/transaction/describe.rs`
+//! - KIP-1228 the transaction version of a marker: `protocol/txn_markers.rs`, `handlers/write_txn_markers.rs`
 //! - KIP-1242 clients at the wrong address: `handlers/api_versions.rs`
 //!
 //! # KIPs known by name only

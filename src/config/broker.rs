@@ -126,6 +126,7 @@ settings! {
         max_incremental_fetch_session_cache_slots: usize = "max.incremental.fetch.session.cache.slots",
         max_request_partition_size_limit: usize = "max.request.partition.size.limit",
         queued_max_request_bytes: i64 = "queued.max.request.bytes",
+        request_timeout_ms: i32 = "request.timeout.ms",
         socket_listen_backlog_size: i32 = "socket.listen.backlog.size",
         socket_receive_buffer_bytes: i32 = "socket.receive.buffer.bytes",
         socket_request_max_bytes: usize = "socket.request.max.bytes",

@@ -14,6 +14,7 @@ use kafka_protocol::messages::{
     ListConfigResourcesResponse, ListGroupsResponse, ListOffsetsResponse, ListPartitionReassignmentsResponse,
     MetadataResponse, OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchResponse,
     OffsetForLeaderEpochResponse, SyncGroupResponse, UnregisterBrokerResponse, UpdateFeaturesResponse,
+    WriteTxnMarkersResponse,
 };
 
 /// An answer that says of each of its parts whether it worked.
@@ -92,6 +93,9 @@ error_codes! {
     UnregisterBrokerResponse: error_code;
     UpdateFeaturesResponse: error_code;
     SyncGroupResponse: error_code;
+    WriteTxnMarkersResponse: [markers: |marker| {
+        marker.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code)
+    }];
 }
 
 /// v8 and later have groups, earlier versions the topics of one.

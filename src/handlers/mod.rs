@@ -67,6 +67,7 @@ mod throttle;
 mod unregister_broker;
 mod update_features;
 mod wire;
+pub mod write_txn_markers;
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -11,5 +11,6 @@ pub mod produce;
 pub mod records;
 pub mod shapes;
 pub mod summary;
+pub mod txn_markers;
 pub mod validate;
 pub mod wire;

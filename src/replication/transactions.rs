@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::replica::{LeaderAppend, Replica, Terms};
 use crate::env::fs::FileRegion;
-use crate::log::append::AppendError;
+pub use crate::log::append::AppendError;
 use crate::log::producer_state::Origin;
 use crate::log::read::ReadLimits;
 pub use crate::log::verification::{Unverified, Verification, VerificationGuard};

@@ -110,8 +110,8 @@ pub static KEYS: &[Key] = keys! {
         "Bytes of requests that may wait at a time before no more are read; not positive is without limit.";
     "queued.max.requests" => Int, "500", AtLeast(1), ReadOnly, NoEffect(THREADS),
         "Requests that may wait for Kafka's handler threads.";
-    "request.timeout.ms" => Int, "30000", Any, ReadOnly, NoEffect(ONE_BROKER),
-        "Time this broker waits for an answer as a client.";
+    "request.timeout.ms" => Int, "30000", Any, ReadOnly, Applied,
+        "Time this broker waits for an answer as a client, and for the markers of a transaction.";
     internal "server.max.startup.time.ms" => Long, "9223372036854775807",
         AtLeast(0), ReadOnly, NoEffect(INTERNAL),
         "Time after which a start of Kafka that has not finished is given up.";

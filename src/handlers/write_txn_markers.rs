@@ -1,0 +1,212 @@
+//! WriteTxnMarkers (key 27), v1-2: ends transactions in partitions of this broker, for transaction coordinators and for an
+//! operator who aborts a hanging one (KIP-98, KIP-664, KIP-1228).
+//!
+//! A marker in `__consumer_offsets` is the group coordinator's to write, as it decides over what is committed there. Each
+//! partition is answered when its marker is committed. Kafka: `KafkaApis.handleWriteTxnMarkersRequest`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_protocol::messages::write_txn_markers_response::{
+    WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
+};
+use kafka_protocol::messages::{TopicName, WriteTxnMarkersResponse};
+use kafka_protocol::protocol::buf::ByteBufMut;
+use kafka_protocol::protocol::{Encodable, Message, StrBytes};
+
+use super::configs::Configs;
+use super::context::RequestContext;
+use super::error_codes::ErrorCodes;
+use super::groups::{self, Groups};
+use super::services::Services;
+use super::wire;
+use crate::coordinator::group::command::{Command, Response};
+use crate::coordinator::runtime::Submitted;
+use crate::coordinator::shard::{TransactionMarker, TransactionalProducer};
+use crate::env::clock::Clock;
+use crate::protocol::errors::ErrorCode;
+use crate::protocol::ids::{PartitionIndex, ProducerId};
+use crate::protocol::txn_markers::WriteTxnMarkers;
+use crate::replication::registry::Registry;
+use crate::replication::replica::{Replica, Required};
+use crate::replication::transactions::{AppendError, TransactionEnd};
+
+/// What a producer's markers came to, by topic.
+type Results = BTreeMap<String, BTreeMap<PartitionIndex, ErrorCode>>;
+
+/// The response; v2 has the bytes of v1, where the codec crate ends.
+pub struct Answer(WriteTxnMarkersResponse);
+
+impl Encodable for Answer {
+    fn encode<B: ByteBufMut>(&self, buffer: &mut B, version: i16) -> anyhow::Result<()> {
+        self.0.encode(buffer, version.min(WriteTxnMarkersResponse::VERSIONS.max))
+    }
+
+    fn compute_size(&self, version: i16) -> anyhow::Result<usize> {
+        self.0.compute_size(version.min(WriteTxnMarkersResponse::VERSIONS.max))
+    }
+}
+
+impl ErrorCodes for Answer {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.0.error_codes()
+    }
+}
+
+pub async fn handle(context: &RequestContext, request: WriteTxnMarkers) -> anyhow::Result<Answer> {
+    let markers = Markers::of(&context.services);
+    // All are written before the first is waited for.
+    let mut begun = Vec::new();
+    for asked in request.0 {
+        let marker = TransactionMarker {
+            producer: TransactionalProducer { id: asked.producer_id, epoch: asked.producer_epoch },
+            coordinator_epoch: asked.coordinator_epoch,
+            is_commit: asked.is_commit,
+            transaction_version: asked.transaction_version,
+        };
+        let mut seen = BTreeSet::new();
+        for (topic, partitions) in asked.topics {
+            for partition in partitions {
+                if seen.insert((topic.clone(), partition)) {
+                    let written = markers.begin(&topic, partition, &marker);
+                    begun.push((asked.producer_id, topic.clone(), partition, written));
+                }
+            }
+        }
+    }
+    let deadline = tokio::time::sleep(markers.timeout());
+    let mut deadline = std::pin::pin!(deadline);
+    let mut by_producer: BTreeMap<ProducerId, Results> = BTreeMap::new();
+    for (producer_id, topic, partition, written) in begun {
+        let outcome = tokio::select! {
+            biased;
+            outcome = written.finish() => outcome,
+            () = &mut deadline => Err(ErrorCode::RequestTimedOut),
+        };
+        let code = outcome.err().unwrap_or(ErrorCode::None);
+        by_producer.entry(producer_id).or_default().entry(topic).or_default().insert(partition, code);
+    }
+    Ok(Answer(respond(by_producer)))
+}
+
+fn respond(by_producer: BTreeMap<ProducerId, Results>) -> WriteTxnMarkersResponse {
+    let markers = by_producer.into_iter().map(|(producer_id, topics)| {
+        let topics = topics.into_iter().map(|(name, partitions)| {
+            let partitions = partitions.into_iter().map(|(partition, code)| {
+                WritableTxnMarkerPartitionResult::default()
+                    .with_partition_index(partition.0)
+                    .with_error_code(code.code())
+            });
+            WritableTxnMarkerTopicResult::default()
+                .with_name(TopicName(StrBytes::from_string(name)))
+                .with_partitions(partitions.collect())
+        });
+        WritableTxnMarkerResult::default()
+            .with_producer_id(wire::producer_id(producer_id))
+            .with_topics(topics.collect())
+    });
+    WriteTxnMarkersResponse::default().with_markers(markers.collect())
+}
+
+/// Writes the markers of transactions into partitions that this broker leads.
+#[derive(Clone)]
+pub struct Markers {
+    pub replicas: Arc<Registry>,
+    pub groups: Arc<Groups>,
+    pub configs: Arc<Configs>,
+    pub clock: Clock,
+}
+
+impl Markers {
+    fn of(services: &Services) -> Markers {
+        Markers {
+            replicas: services.replicas.clone(),
+            groups: services.groups.clone(),
+            configs: services.configs.clone(),
+            clock: services.clock.clone(),
+        }
+    }
+
+    /// How long a marker may take to be committed.
+    fn timeout(&self) -> Duration {
+        Duration::from_millis(self.configs.broker().network.request_timeout_ms.max(0).unsigned_abs().into())
+    }
+
+    /// Writes one, and returns when it is committed.
+    ///
+    /// Errors: UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER (also while a group coordinator loads), what
+    /// [`Replica::append_marker`] refuses, and REQUEST_TIMED_OUT, after which it may be there.
+    pub async fn write(
+        &self,
+        topic: &str,
+        partition: PartitionIndex,
+        marker: &TransactionMarker,
+    ) -> Result<(), ErrorCode> {
+        let written = self.begin(topic, partition, marker);
+        let outcome = tokio::time::timeout(self.timeout(), written.finish()).await;
+        outcome.unwrap_or(Err(ErrorCode::RequestTimedOut))
+    }
+
+    fn begin(&self, topic: &str, partition: PartitionIndex, marker: &TransactionMarker) -> Written {
+        let image = self.replicas.image();
+        let found = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition);
+        let replica = match found.and_then(|described| self.replicas.leader(described, partition)) {
+            Ok(replica) => replica,
+            Err(code) => return Written::Done(Err(code)),
+        };
+        if topic == groups::TOPIC {
+            return Written::ByGroups(
+                self.groups.runtime.submit(partition, Command::EndTransaction(*marker)),
+            );
+        }
+        let end = TransactionEnd {
+            producer_id: marker.producer.id,
+            producer_epoch: marker.producer.epoch,
+            is_commit: marker.is_commit,
+            coordinator_epoch: marker.coordinator_epoch,
+            transaction_version: marker.transaction_version,
+        };
+        match replica.append_marker(&end, None, self.clock.now()) {
+            Ok(appended) => match replica.still_required(&appended, true) {
+                Some(required) => Written::Appended(replica, required),
+                None => Written::Done(Ok(())),
+            },
+            Err(AppendError::Refused(refusal)) => Written::Done(Err(refusal.code)),
+            Err(AppendError::NoSpace(_) | AppendError::Failed(_)) => {
+                Written::Done(Err(ErrorCode::KafkaStorageError))
+            }
+        }
+    }
+}
+
+/// A marker on its way.
+enum Written {
+    Done(Result<(), ErrorCode>),
+    Appended(Arc<Replica>, Required),
+    ByGroups(Submitted<Response>),
+}
+
+impl Written {
+    /// Until it is committed.
+    async fn finish(self) -> Result<(), ErrorCode> {
+        match self {
+            Written::Done(outcome) => outcome,
+            Written::Appended(replica, required) => replica.reached(required).await,
+            Written::ByGroups(submitted) => match submitted.await {
+                Ok(_) => Ok(()),
+                Err(refusal) => Err(as_partition_error(refusal.code)),
+            },
+        }
+    }
+}
+
+/// A transaction coordinator writes to partitions and knows no other coordinator.
+fn as_partition_error(code: ErrorCode) -> ErrorCode {
+    match code {
+        ErrorCode::CoordinatorNotAvailable
+        | ErrorCode::CoordinatorLoadInProgress
+        | ErrorCode::NotCoordinator => ErrorCode::NotLeaderOrFollower,
+        told => told,
+    }
+}
