@@ -2,6 +2,11 @@
 //! that is not built in is not listed. A new cluster begins with the highest level of each
 //! (`broker::registration`).
 
+use crate::controller::ClusterImage;
+
+/// What transactions are like: from level 2 on the epoch of a producer is bumped with each of them (KIP-890, part 2).
+pub const TRANSACTION_VERSION: &str = "transaction.version";
+
 /// One feature with the levels that are supported.
 #[derive(Clone, Copy, Debug)]
 pub struct Feature {
@@ -16,4 +21,10 @@ pub const SUPPORTED: &[Feature] = &[
     Feature { name: "eligible.leader.replicas.version", min_version: 0, max_version: 1 },
     // 3.3-IV3 to 4.4-IV2, as Kafka 4.4 itself says: the level stands for the metadata that brokers exchange.
     Feature { name: "metadata.version", min_version: 7, max_version: 33 },
+    Feature { name: TRANSACTION_VERSION, min_version: 0, max_version: 2 },
 ];
+
+/// The finalized `transaction.version`, 0 when there is none.
+pub fn transaction_version(image: &ClusterImage) -> i16 {
+    image.features.get(TRANSACTION_VERSION).copied().unwrap_or(0)
+}
