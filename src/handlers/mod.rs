@@ -18,6 +18,7 @@ mod committing;
 mod config_changes;
 pub mod configs;
 pub mod context;
+mod coordinator_topic;
 mod create_acls;
 mod create_partitions;
 mod create_topics;
