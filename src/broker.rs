@@ -32,6 +32,7 @@ use crate::handlers::groups::Groups;
 use crate::handlers::producer_ids::ProducerIds;
 use crate::handlers::quotas::ClientQuotas;
 use crate::handlers::services::Services;
+use crate::handlers::transactions::Transactions;
 use crate::log::compaction::MapLimits;
 use crate::log::dirs::{LogDirectory, Owner};
 use crate::log::files::FileCache;
@@ -149,6 +150,12 @@ impl Broker {
             quorum.clone(),
             configs.clone(),
         ));
+        let transactions = Arc::new(Transactions::new(
+            coordinators.transactions().clone(),
+            replicas.clone(),
+            quorum.clone(),
+            configs.clone(),
+        ));
         let services = Arc::new(Services {
             me: config.node_id,
             broker_epoch,
@@ -160,6 +167,7 @@ impl Broker {
             producer_ids: ProducerIds::default(),
             loggers,
             quotas,
+            transactions,
             clock: clock.clone(),
             rng: Rng::system(),
         });

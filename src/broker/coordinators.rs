@@ -1,33 +1,49 @@
 //! The coordinators of this broker: follow the metadata as leaders of their topics' partitions, and run on the
 //! registry's logs and one view in the first log directory.
+//!
+//! [`followed`] is one topic with its runtime, [`topic_log`] its logs, [`markers`] ends transactions in the partitions
+//! that took part, [`deleted_topics`] tells groups of topics that are gone.
 
+mod deleted_topics;
+mod followed;
+mod markers;
 mod topic_log;
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
+use self::followed::Followed;
+use self::markers::{Asker, Markers, MarkersOptions};
 use self::topic_log::TopicLog;
+use crate::config::broker::BrokerConfig;
 use crate::controller::{ClusterImage, TopicImage};
-use crate::coordinator::group::command::{Command, Response};
 use crate::coordinator::group::shard::GroupShard;
 use crate::coordinator::log::PartitionReader;
-use crate::coordinator::runtime::{self, BatchOptions, Job, Options, Runtime, Settings};
+use crate::coordinator::runtime::{self, BatchOptions, CarryOut, Job, Options, Runtime, Settings};
+use crate::coordinator::shard::Shard;
+use crate::coordinator::transaction::shard::TransactionShard;
 use crate::env::clock::Clock;
 use crate::handlers::configs::Configs;
-use crate::protocol::errors::ApiError;
+use crate::handlers::write_txn_markers;
+use crate::protocol::batch::Compression;
 use crate::protocol::ids::{BrokerId, PartitionIndex, TopicId};
 use crate::replication::registry::{Registry, TopicConfigs};
 use crate::store::CoordinatorTopic;
 use crate::store::lazy::LazyView;
 
-/// How often a part of a deletion is tried again, and after how long: the log may be full, or replicas away.
-const MOST_REFUSALS: u32 = 60;
-const PAUSE_WHEN_REFUSED: Duration = Duration::from_secs(1);
+/// How batches of `__consumer_offsets` are numbered, which nobody looks at: as Kafka's `CoordinatorRuntime` does.
+const GROUPS_BASE_SEQUENCE: i32 = 0;
+/// As `TransactionStateManager` does (`RecordBatch.NO_SEQUENCE`).
+const TRANSACTIONS_BASE_SEQUENCE: i32 = -1;
+/// How long a record of `__transaction_state` waits for the high watermark. Kafka takes the timeout of the transaction
+/// itself, whose default in producers this is.
+const TRANSACTION_COMMIT_TIMEOUT_MS: i64 = 60_000;
+/// Between the first two tries to write a marker.
+const FIRST_PAUSE_OF_MARKERS: Duration = Duration::from_millis(50);
+const TRANSACTION_VERSION_FEATURE: &str = "transaction.version";
 
 /// What the coordinators run on.
 pub struct Parts<'a> {
@@ -37,73 +53,55 @@ pub struct Parts<'a> {
     pub configs: Arc<Configs>,
     pub topic_configs: TopicConfigs,
     pub clock: Clock,
-    /// Runs deadlines; its pool does what blocks.
+    /// Runs deadlines and writes markers; its pool does what blocks.
     pub control: Handle,
 }
 
-/// The group coordinator, and what it follows.
+/// The coordinators of groups and of transactions, and the view that both keep.
 pub struct Coordinators {
-    me: BrokerId,
-    replicas: Arc<Registry>,
-    groups: Arc<Runtime<GroupShard>>,
+    groups: Followed<GroupShard>,
+    transactions: Followed<TransactionShard>,
+    markers: Arc<Markers>,
+    view: Arc<LazyView>,
     control: Handle,
-    followed: Mutex<Followed>,
 }
 
-#[derive(Default)]
-struct Followed {
-    /// The logs are open.
-    has_started: bool,
-    topic: Option<(TopicId, HashSet<PartitionIndex>)>,
-}
+/// What a batch of a topic is like; its size is the topic's own.
+type BatchSettings = Box<dyn Fn(&BrokerConfig, usize) -> Settings + Send + Sync>;
 
 impl Coordinators {
     pub fn new(parts: Parts<'_>) -> Arc<Coordinators> {
-        let Parts { me, first_log_directory, replicas, configs, topic_configs, clock, control } = parts;
-        let topic = CoordinatorTopic::ConsumerOffsets;
-        let log = Arc::new(TopicLog::new(topic, replicas.clone(), topic_configs, clock.clone()));
-        let (of_groups, of_batches, written) = (configs.clone(), configs, log.clone());
-        let settings = move |partition| {
-            let broker = of_batches.broker();
-            let max_size_bytes = written.max_batch_size_bytes(partition);
-            let compression = runtime::compression(&broker.group);
-            Settings {
-                batches: BatchOptions { max_size_bytes, compression },
-                commit_timeout_ms: broker.group.offsets_commit_timeout_ms.into(),
-            }
-        };
-        let pool = control.clone();
-        let groups = Runtime::new(Options {
-            topic,
-            new_shard: Box::new(move |_| {
-                let configs = of_groups.clone();
-                GroupShard::new(Arc::new(move || configs.group()))
-            }),
-            writer: log.clone(),
-            reader: log as Arc<dyn PartitionReader>,
-            view: Arc::new(LazyView::inside(first_log_directory)),
-            clock,
-            settings: Box::new(settings),
-            background: Box::new(move |job: Job| drop(pool.spawn_blocking(job))),
-            carry_out: Box::new(|_, _, nothing| match nothing {}),
-        });
-        Arc::new(Coordinators { me, replicas, groups, control, followed: Mutex::default() })
+        let view = Arc::new(LazyView::inside(parts.first_log_directory));
+        let groups = new_groups(&parts, &view);
+        let (transactions, markers) = new_transactions(&parts, &view, &groups);
+        let Parts { me, replicas, control, .. } = parts;
+        Arc::new(Coordinators {
+            groups: Followed::new(me, CoordinatorTopic::ConsumerOffsets, replicas.clone(), groups),
+            transactions: Followed::new(me, CoordinatorTopic::TransactionState, replicas, transactions),
+            markers,
+            view,
+            control,
+        })
     }
 
     pub fn groups(&self) -> &Arc<Runtime<GroupShard>> {
-        &self.groups
+        self.groups.runtime()
+    }
+
+    pub fn transactions(&self) -> &Arc<Runtime<TransactionShard>> {
+        self.transactions.runtime()
     }
 
     /// The logs are open: begins to lead, and to fire deadlines.
     pub fn start(&self) {
-        self.followed.lock().has_started = true;
-        self.follow();
-        self.control.spawn(self.groups.clone().run_deadlines());
+        self.groups.start(&self.control);
+        self.transactions.start(&self.control);
     }
 
     /// The replicas have followed the metadata from `old` to `new`.
     pub fn metadata_changed(&self, old: &ClusterImage, new: &ClusterImage) {
-        self.follow();
+        self.groups.follow();
+        self.transactions.follow();
         let is_gone = |topic: &&Arc<TopicImage>| new.topic_by_id(topic.id).is_none();
         // Most changes leave the topics as they are, and persistent maps know.
         if old.topics.ptr_eq(&new.topics) {
@@ -112,83 +110,114 @@ impl Coordinators {
         let gone: Arc<[(TopicId, Arc<str>)]> =
             old.topics.values().filter(is_gone).map(|topic| (topic.id, topic.name.clone())).collect();
         if !gone.is_empty() {
-            self.control.spawn(forget_offsets(self.groups.clone(), gone));
+            self.control.spawn(deleted_topics::forget_offsets(self.groups().clone(), gone));
         }
     }
 
-    /// Leads what the newest metadata says, and nothing else.
-    fn follow(&self) {
-        let mut followed = self.followed.lock();
-        if !followed.has_started {
-            return;
-        }
-        let image = self.replicas.image();
-        let topic = image.topic(CoordinatorTopic::ConsumerOffsets.name());
-        if let Some((id, partitions)) = &followed.topic
-            && topic.is_none_or(|topic| topic.id != *id)
-        {
-            partitions.iter().for_each(|partition| self.groups.forget(*partition));
-            followed.topic = None;
-        }
-        let Some(topic) = topic else { return };
-        let (_, led) = followed.topic.get_or_insert_with(|| (topic.id, HashSet::new()));
-        for (index, partition) in topic.partitions.iter().enumerate() {
-            let index = PartitionIndex(index as i32);
-            if partition.leader == self.me {
-                led.insert(index);
-                self.groups.lead(index, partition.leader_epoch);
-            } else if led.remove(&index) {
-                self.groups.resign(index);
-            }
-        }
-    }
-
-    /// Resigns from everything and brings the view to disk. Blocking.
+    /// Resigns from everything, leaves markers to the next start, and brings the view to disk, so that it need not replay.
+    /// Blocking.
     pub fn stop(&self) {
-        self.followed.lock().has_started = false;
+        self.transactions.stop();
+        self.markers.stop();
         self.groups.stop();
-    }
-}
-
-/// What was committed for deleted topics goes with them (`GroupCoordinator.onPartitionsDeleted`).
-async fn forget_offsets(groups: Arc<Runtime<GroupShard>>, topics: Arc<[(TopicId, Arc<str>)]>) {
-    for (partition, _) in groups.led() {
-        if let Err(error) = forget_offsets_of(&groups, partition, &topics).await {
-            tracing::warn!(%partition, %error, "forget the offsets of deleted topics");
+        if let Err(error) = self.view.close() {
+            tracing::warn!(error = format!("{error:#}"), "close the view; the next start replays the logs");
         }
     }
 }
 
-/// Part by part, each on a thread that may block; a part that is refused is tried again.
-async fn forget_offsets_of(
+fn new_groups(parts: &Parts<'_>, view: &Arc<LazyView>) -> Arc<Runtime<GroupShard>> {
+    let configs = parts.configs.clone();
+    let new_shard = move |_| {
+        let configs = configs.clone();
+        GroupShard::new(Arc::new(move || configs.group()))
+    };
+    let settings = |broker: &BrokerConfig, max_size_bytes| Settings {
+        batches: BatchOptions {
+            max_size_bytes,
+            compression: runtime::compression(&broker.group),
+            base_sequence: GROUPS_BASE_SEQUENCE,
+        },
+        commit_timeout_ms: broker.group.offsets_commit_timeout_ms.into(),
+    };
+    let carry_out: CarryOut<GroupShard> = Box::new(|_, _, nothing| match nothing {});
+    let topic = CoordinatorTopic::ConsumerOffsets;
+    new_runtime(parts, topic, view, Box::new(new_shard), Box::new(settings), carry_out)
+}
+
+fn new_transactions(
+    parts: &Parts<'_>,
+    view: &Arc<LazyView>,
     groups: &Arc<Runtime<GroupShard>>,
-    partition: PartitionIndex,
-    topics: &Arc<[(TopicId, Arc<str>)]>,
-) -> Result<(), ApiError> {
-    let mut refusal_count = 0;
-    let mut next = Some(Vec::new());
-    while let Some(from) = next.take() {
-        groups.loaded(partition).await;
-        let command = Command::TopicsDeleted { topics: topics.clone(), from: from.clone() };
-        let of_part = groups.clone();
-        let submitted = tokio::task::spawn_blocking(move || of_part.submit(partition, command));
-        match submitted.await.expect("a panic ends the process").await {
-            Ok(Response::TopicsDeleted { next: behind }) => {
-                refusal_count = 0;
-                next = behind;
-            }
-            Ok(other) => unreachable!("a deletion of topics is answered as one, not with {other:?}"),
-            // The partition has another leader, which has been told as well.
-            Err(_) if groups.led().iter().all(|(led, _)| *led != partition) => {}
-            Err(error) if refusal_count == MOST_REFUSALS => return Err(error),
-            Err(_) => {
-                refusal_count += 1;
-                tokio::time::sleep(PAUSE_WHEN_REFUSED).await;
-                next = Some(from);
-            }
-        }
+) -> (Arc<Runtime<TransactionShard>>, Arc<Markers>) {
+    let (configs, replicas) = (parts.configs.clone(), parts.replicas.clone());
+    let new_shard = move |_| {
+        let replicas = replicas.clone();
+        let version =
+            move || replicas.image().features.get(TRANSACTION_VERSION_FEATURE).copied().unwrap_or(0);
+        TransactionShard::new(configs.broker().transaction.clone(), Arc::new(version))
+    };
+    let settings = |_: &BrokerConfig, max_size_bytes| Settings {
+        batches: BatchOptions {
+            max_size_bytes,
+            compression: Compression::None,
+            base_sequence: TRANSACTIONS_BASE_SEQUENCE,
+        },
+        commit_timeout_ms: TRANSACTION_COMMIT_TIMEOUT_MS,
+    };
+    let (image, writer) = (parts.replicas.clone(), new_marker_writer(parts, groups));
+    let markers = Markers::new(MarkersOptions {
+        exists: Box::new(move |topic, partition| image.image().partition(topic, partition).is_some()),
+        write: Box::new(move |(topic, partition), marker| {
+            let writer = writer.clone();
+            Box::pin(async move { writer.write(&topic, partition, &marker).await })
+        }),
+        first_pause: FIRST_PAUSE_OF_MARKERS,
+        control: parts.control.clone(),
+    });
+    let begun = markers.clone();
+    let carry_out: CarryOut<TransactionShard> =
+        Box::new(move |partition, epoch, effect| begun.begin(partition, epoch, effect));
+    let topic = CoordinatorTopic::TransactionState;
+    let runtime = new_runtime(parts, topic, view, Box::new(new_shard), Box::new(settings), carry_out);
+    let asker: Arc<dyn Asker> = runtime.clone();
+    markers.report_to(Arc::downgrade(&asker));
+    (runtime, markers)
+}
+
+fn new_marker_writer(parts: &Parts<'_>, groups: &Arc<Runtime<GroupShard>>) -> write_txn_markers::Markers {
+    write_txn_markers::Markers {
+        replicas: parts.replicas.clone(),
+        groups: groups.clone(),
+        configs: parts.configs.clone(),
+        clock: parts.clock.clone(),
     }
-    Ok(())
+}
+
+fn new_runtime<S: Shard>(
+    parts: &Parts<'_>,
+    topic: CoordinatorTopic,
+    view: &Arc<LazyView>,
+    new_shard: Box<dyn Fn(PartitionIndex) -> S + Send + Sync>,
+    batches: BatchSettings,
+    carry_out: CarryOut<S>,
+) -> Arc<Runtime<S>> {
+    let (replicas, topic_configs) = (parts.replicas.clone(), parts.topic_configs.clone());
+    let log = Arc::new(TopicLog::new(topic, replicas, topic_configs, parts.clock.clone()));
+    let (configs, written, pool) = (parts.configs.clone(), log.clone(), parts.control.clone());
+    Runtime::new(Options {
+        topic,
+        new_shard,
+        writer: log.clone(),
+        reader: log as Arc<dyn PartitionReader>,
+        view: view.clone(),
+        clock: parts.clock.clone(),
+        settings: Box::new(move |partition| {
+            batches(&configs.broker(), written.max_batch_size_bytes(partition))
+        }),
+        background: Box::new(move |job: Job| drop(pool.spawn_blocking(job))),
+        carry_out,
+    })
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ use crate::env::clock::Clock;
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::{LeaderEpoch, PartitionIndex};
 use crate::store::lazy::LazyView;
-use crate::store::view::{Tier, View, ViewError};
+use crate::store::view::{Tier, ViewError};
 use crate::store::{CoordinatorTopic, PartitionKey};
 
 /// Settings in force.
@@ -95,14 +95,22 @@ pub struct Runtime<S: Shard> {
 
 impl<S: Shard> Runtime<S> {
     pub fn new(options: Options<S>) -> Arc<Runtime<S>> {
-        Arc::new_cyclic(|this| Runtime {
+        let runtime = Arc::new_cyclic(|this| Runtime {
             options,
             this: this.clone(),
             slots: RwLock::default(),
             terms: Mutex::new(()),
             loads: LoadQueue::default(),
             deadlines: Deadlines::new(),
-        })
+        });
+        let this = runtime.this.clone();
+        runtime.options.view.when_given_up(Box::new(move || {
+            let Some(this) = this.upgrade() else { return };
+            let reloaded = this.clone();
+            // Elsewhere: whoever has found the damage may have the lock of a partition.
+            (this.options.background)(Box::new(move || reloaded.load_again()));
+        }));
+        runtime
     }
 
     /// Decides, appends and replays `command` before it returns; the answer may have to wait.
@@ -189,7 +197,7 @@ impl<S: Shard> Runtime<S> {
         };
         if let Some(ViewError::Failed(error)) = trouble {
             tracing::error!(partition = %of, error = format!("{error:#}"), "the view is damaged and is rebuilt from the log");
-            self.give_up_view(&view);
+            self.options.view.give_up(&view);
             return Err(ErrorCode::CoordinatorNotAvailable.into());
         }
         // What was read may belong to a view that is being rebuilt.
@@ -276,14 +284,16 @@ impl<S: Shard> Runtime<S> {
         self.enqueue(Work::Forget(PartitionKey { topic: self.options.topic, partition }));
     }
 
-    /// The broker stops: resigns from everything and brings the view to disk, so that the next start need not replay.
-    /// Blocking.
-    pub fn stop(&self) {
+    /// The broker stops. Blocking. The view is to be closed behind this, when nobody else needs it.
+    pub fn resign_all(&self) {
         let partitions: Vec<PartitionIndex> = self.slots.read().keys().copied().collect();
         partitions.into_iter().for_each(|partition| self.resign(partition));
-        if let Err(error) = self.options.view.close() {
-            tracing::warn!(error = format!("{error:#}"), "close the view; the next start replays the logs");
-        }
+    }
+
+    /// Whether the term of `epoch` goes on; what it has begun need not end otherwise.
+    pub fn is_led(&self, partition: PartitionIndex, epoch: LeaderEpoch) -> bool {
+        let slots = self.slots.read();
+        slots.get(&partition).is_some_and(|slot| slot.epoch == epoch && !slot.is_resigned())
     }
 
     /// The partitions this broker leads.
@@ -331,16 +341,7 @@ impl<S: Shard> Runtime<S> {
         (self.options.settings)(partition)
     }
 
-    /// `failed` is damaged: all partitions are loaded again, into a new one.
-    fn give_up_view(&self, failed: &Arc<dyn View>) {
-        if !self.options.view.give_up(failed) {
-            return;
-        }
-        let Some(this) = self.this.upgrade() else { return };
-        // Elsewhere: whoever has found it may have the lock of a partition.
-        (self.options.background)(Box::new(move || this.load_again()));
-    }
-
+    /// The view was damaged: all partitions are loaded again, into a new one.
     fn load_again(&self) {
         let _terms = self.terms.lock();
         for old in self.all() {

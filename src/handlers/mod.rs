@@ -65,6 +65,7 @@ pub mod services;
 mod sync_group;
 pub mod table;
 mod throttle;
+pub mod transactions;
 mod unregister_broker;
 mod update_features;
 mod wire;

@@ -7,7 +7,8 @@ use super::fetch::session::SessionCache;
 use super::groups::{self, Groups};
 use super::producer_ids::ProducerIds;
 use super::quotas::ClientQuotas;
-use crate::config::broker::{BrokerConfig, TransactionSettings};
+use super::transactions::{self, Transactions};
+use crate::config::broker::BrokerConfig;
 use crate::controller::{Answer, ClusterImage, Command, CreateTopic, Partitioning, TopicImage, topic_names};
 use crate::env::clock::Clock;
 use crate::env::rng::Rng;
@@ -17,9 +18,6 @@ use crate::raft::Quorum;
 use crate::replication::registry::Registry;
 use crate::replication::replica::Replica;
 use crate::telemetry::loggers::Loggers;
-
-/// The topic that transactions are kept in.
-const TRANSACTION_STATE: &str = "__transaction_state";
 
 /// Shared by all workers.
 pub struct Services {
@@ -34,6 +32,7 @@ pub struct Services {
     pub producer_ids: ProducerIds,
     pub loggers: Loggers,
     pub quotas: Arc<ClientQuotas>,
+    pub transactions: Arc<Transactions>,
     pub clock: Clock,
     pub rng: Rng,
 }
@@ -49,7 +48,7 @@ impl Services {
     pub fn topic_on_first_use(&self, name: &str) -> Option<CreateTopic> {
         match name {
             groups::TOPIC => Some(self.groups.new_topic()),
-            TRANSACTION_STATE => Some(transaction_topic(&self.config().transaction)),
+            transactions::TOPIC => Some(self.transactions.new_topic()),
             _ if topic_names::is_internal(name) => None,
             _ => Some(CreateTopic {
                 name: name.to_owned(),
@@ -91,24 +90,5 @@ impl Services {
 
     fn leader(&self, topic: &TopicImage, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
         self.replicas.leader(topic, partition)
-    }
-}
-
-/// As Kafka creates it (`TransactionStateManager.transactionTopicConfigs`).
-fn transaction_topic(settings: &TransactionSettings) -> CreateTopic {
-    let configs = [
-        ("cleanup.policy", "compact".to_owned()),
-        ("compression.type", "uncompressed".to_owned()),
-        ("min.insync.replicas", settings.transaction_state_log_min_isr.to_string()),
-        ("segment.bytes", settings.transaction_state_log_segment_bytes.to_string()),
-        ("unclean.leader.election.enable", "false".to_owned()),
-    ];
-    CreateTopic {
-        name: TRANSACTION_STATE.to_owned(),
-        partitioning: Partitioning::Counts {
-            partition_count: settings.transaction_state_log_num_partitions,
-            replication_factor: settings.transaction_state_log_replication_factor,
-        },
-        configs: configs.map(|(key, value)| (key.to_owned(), Some(value))).into(),
     }
 }

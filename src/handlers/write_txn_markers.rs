@@ -18,11 +18,12 @@ use kafka_protocol::protocol::{Encodable, Message, StrBytes};
 use super::configs::Configs;
 use super::context::RequestContext;
 use super::error_codes::ErrorCodes;
-use super::groups::{self, Groups};
+use super::groups;
 use super::services::Services;
 use super::wire;
 use crate::coordinator::group::command::{Command, Response};
-use crate::coordinator::runtime::Submitted;
+use crate::coordinator::group::shard::GroupShard;
+use crate::coordinator::runtime::{Runtime, Submitted};
 use crate::coordinator::shard::{TransactionMarker, TransactionalProducer};
 use crate::env::clock::Clock;
 use crate::protocol::errors::ErrorCode;
@@ -113,7 +114,7 @@ fn respond(by_producer: BTreeMap<ProducerId, Results>) -> WriteTxnMarkersRespons
 #[derive(Clone)]
 pub struct Markers {
     pub replicas: Arc<Registry>,
-    pub groups: Arc<Groups>,
+    pub groups: Arc<Runtime<GroupShard>>,
     pub configs: Arc<Configs>,
     pub clock: Clock,
 }
@@ -122,7 +123,7 @@ impl Markers {
     fn of(services: &Services) -> Markers {
         Markers {
             replicas: services.replicas.clone(),
-            groups: services.groups.clone(),
+            groups: services.groups.runtime.clone(),
             configs: services.configs.clone(),
             clock: services.clock.clone(),
         }
@@ -156,9 +157,7 @@ impl Markers {
             Err(code) => return Written::Done(Err(code)),
         };
         if topic == groups::TOPIC {
-            return Written::ByGroups(
-                self.groups.runtime.submit(partition, Command::EndTransaction(*marker)),
-            );
+            return Written::ByGroups(self.groups.submit(partition, Command::EndTransaction(*marker)));
         }
         let end = TransactionEnd {
             producer_id: marker.producer.id,

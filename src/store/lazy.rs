@@ -26,10 +26,14 @@ pub enum Damaged {
     Yes,
 }
 
-/// A view that may not be open yet.
+/// Told that a view is given up. May be called under the lock of a partition.
+type Listener = Box<dyn Fn() + Send + Sync>;
+
+/// A view that may not be open yet, for all who keep something in it.
 pub struct LazyView {
     open: Box<Open>,
     state: Mutex<State>,
+    listeners: Mutex<Vec<Listener>>,
 }
 
 struct State {
@@ -49,7 +53,7 @@ impl LazyView {
     /// A view that `open` makes.
     pub fn new(open: impl Fn(Damaged) -> Result<Arc<dyn View>> + Send + Sync + 'static) -> LazyView {
         let state = State { view: None, damaged: Damaged::No, is_closed: false };
-        LazyView { open: Box::new(open), state: Mutex::new(state) }
+        LazyView { open: Box::new(open), state: Mutex::new(state), listeners: Mutex::default() }
     }
 
     /// Opens the view unless it is open. Blocking.
@@ -80,8 +84,21 @@ impl LazyView {
         flushed.map_err(|error| anyhow::anyhow!("flush the view: {error:?}"))
     }
 
-    /// `failed` is damaged: the next [`LazyView::get`] begins an empty one. False when somebody said so before.
-    pub fn give_up(&self, failed: &Arc<dyn View>) -> bool {
+    /// From here on `listener` is told when a view is given up: what it has there must be brought into the next one.
+    pub fn when_given_up(&self, listener: Box<dyn Fn() + Send + Sync>) {
+        self.listeners.lock().push(listener);
+    }
+
+    /// `failed` is damaged: the next [`LazyView::get`] begins an empty one, and all who have something in it are told.
+    /// Nothing happens when somebody said so before.
+    pub fn give_up(&self, failed: &Arc<dyn View>) {
+        if self.let_go(failed) {
+            self.listeners.lock().iter().for_each(|listener| listener());
+        }
+    }
+
+    /// Whether `failed` is the view in use, which it is no longer.
+    fn let_go(&self, failed: &Arc<dyn View>) -> bool {
         let mut state = self.state.lock();
         let is_current = state.view.as_ref().is_some_and(|view| Arc::ptr_eq(view, failed));
         if is_current {
@@ -148,15 +165,23 @@ mod tests {
     }
 
     #[test]
-    fn a_view_that_failed_is_given_up_once() {
+    fn a_view_that_failed_is_given_up_once_and_all_who_have_it_are_told() {
         let directory = tempfile::tempdir().unwrap();
         let lazy = LazyView::inside(directory.path());
+        let told = Arc::new(Mutex::new(Vec::new()));
+        for name in ["groups", "transactions"] {
+            let telling = told.clone();
+            lazy.when_given_up(Box::new(move || telling.lock().push(name)));
+        }
         let first = lazy.get().unwrap();
-        assert!(lazy.give_up(&first));
-        assert!(!lazy.give_up(&first));
+        lazy.give_up(&first);
+        lazy.give_up(&first);
+        assert_eq!(*told.lock(), ["groups", "transactions"]);
         assert!(lazy.opened().is_none());
         let second = lazy.get().unwrap();
         assert!(!Arc::ptr_eq(&first, &second));
-        assert!(!lazy.give_up(&first), "it is not the one in use");
+        lazy.give_up(&first);
+        assert!(lazy.opened().is_some(), "the other is not the one in use");
+        assert_eq!(told.lock().len(), 2);
     }
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 
+use super::followed::Followed;
 use super::topic_log::TopicLog;
 use crate::config::topic::TopicConfig;
 use crate::controller::{ClusterImage, MetadataRecord, PartitionRecord, TopicRecord};
@@ -25,7 +27,7 @@ use crate::protocol::batch::Compression;
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, TopicId, Uuid};
 use crate::replication::chores::Signal;
-use crate::replication::registry::{Registry, RegistryOptions};
+use crate::replication::registry::{Registry, RegistryOptions, TopicConfigs};
 use crate::store::lazy::{DIRECTORY, LazyView};
 use crate::store::view::{Change, Patience, Tier};
 use crate::store::{CoordinatorTopic, PartitionKey};
@@ -48,7 +50,7 @@ impl Machine {
         let owner = Owner { node_id: ME, cluster_id: Some("cluster") };
         let rng = Rng::system();
         let directories = LogDirectory::open_all(&[path.to_owned()], &owner, &rng).unwrap();
-        let configs: crate::replication::registry::TopicConfigs = Arc::new(|_| {
+        let configs: TopicConfigs = Arc::new(|_| {
             Arc::new(TopicConfig { cleanup_compact: true, cleanup_delete: false, ..TopicConfig::default() })
         });
         let clock = Clock::system();
@@ -67,25 +69,39 @@ impl Machine {
         let topic = CoordinatorTopic::ConsumerOffsets;
         let log = Arc::new(TopicLog::new(topic, replicas.clone(), configs, clock.clone()));
         let jobs: Arc<Mutex<VecDeque<Job>>> = Arc::default();
-        let (queue, view) = (jobs.clone(), Arc::new(LazyView::inside(path)));
-        let runtime = Runtime::new(Options {
-            topic: CoordinatorTopic::ConsumerOffsets,
-            new_shard: Box::new(|_| Registers::default()),
-            writer: log.clone(),
-            reader: log.clone(),
-            view: view.clone(),
-            clock,
-            settings: Box::new(|_| Settings {
-                batches: BatchOptions { max_size_bytes: 1 << 20, compression: Compression::None },
-                commit_timeout_ms: 5_000,
-            }),
-            background: Box::new(move |job| queue.lock().push_back(job)),
-            carry_out: Box::new(|_, _, _| {}),
-        });
+        let view = Arc::new(LazyView::inside(path));
+        let runtime = Machine::new_runtime(topic, &log, &view, &jobs);
         let machine = Machine { replicas, log, view, runtime, jobs };
         machine.runtime.lead(PARTITION, LeaderEpoch(0));
         machine.run_jobs();
         machine
+    }
+
+    fn new_runtime(
+        topic: CoordinatorTopic,
+        log: &Arc<TopicLog>,
+        view: &Arc<LazyView>,
+        jobs: &Arc<Mutex<VecDeque<Job>>>,
+    ) -> Arc<Runtime<Registers>> {
+        let queue = jobs.clone();
+        Runtime::new(Options {
+            topic,
+            new_shard: Box::new(|_| Registers::default()),
+            writer: log.clone(),
+            reader: log.clone(),
+            view: view.clone(),
+            clock: Clock::system(),
+            settings: Box::new(|_| Settings {
+                batches: BatchOptions {
+                    max_size_bytes: 1 << 20,
+                    compression: Compression::None,
+                    base_sequence: 0,
+                },
+                commit_timeout_ms: 5_000,
+            }),
+            background: Box::new(move |job| queue.lock().push_back(job)),
+            carry_out: Box::new(|_, _, _| {}),
+        })
     }
 
     fn run_jobs(&self) {
@@ -154,32 +170,39 @@ impl Machine {
 
     /// As a clean stop does.
     fn stop(self) {
-        self.runtime.stop();
+        self.runtime.resign_all();
+        self.view.close().unwrap();
         self.replicas.close_all(1).unwrap();
     }
 }
 
 fn image(directory: Uuid, topic_id: u128) -> ClusterImage {
+    image_of(directory, &[(CoordinatorTopic::ConsumerOffsets, topic_id)])
+}
+
+fn image_of(directory: Uuid, topics: &[(CoordinatorTopic, u128)]) -> ClusterImage {
     let mut image = ClusterImage::new("cluster".into());
-    let topic_id = TopicId(Uuid::from_u128(topic_id));
-    let topic = TopicRecord { name: CoordinatorTopic::ConsumerOffsets.name().into(), topic_id };
-    let partition = PartitionRecord {
-        partition: PARTITION,
-        topic_id,
-        replicas: vec![ME],
-        isr: vec![ME],
-        removing_replicas: Vec::new(),
-        adding_replicas: Vec::new(),
-        leader: ME,
-        leader_recovery_state: 0,
-        leader_epoch: LeaderEpoch(0),
-        partition_epoch: 0,
-        directories: vec![directory],
-        elr: Vec::new(),
-        last_known_elr: Vec::new(),
-    };
-    image.replay(&MetadataRecord::Topic(topic), Offset(0)).unwrap();
-    image.replay(&MetadataRecord::Partition(partition), Offset(1)).unwrap();
+    for (topic, topic_id) in topics {
+        let topic_id = TopicId(Uuid::from_u128(*topic_id));
+        let topic = TopicRecord { name: topic.name().into(), topic_id };
+        let partition = PartitionRecord {
+            partition: PARTITION,
+            topic_id,
+            replicas: vec![ME],
+            isr: vec![ME],
+            removing_replicas: Vec::new(),
+            adding_replicas: Vec::new(),
+            leader: ME,
+            leader_recovery_state: 0,
+            leader_epoch: LeaderEpoch(0),
+            partition_epoch: 0,
+            directories: vec![directory],
+            elr: Vec::new(),
+            last_known_elr: Vec::new(),
+        };
+        image.replay(&MetadataRecord::Topic(topic), Offset(0)).unwrap();
+        image.replay(&MetadataRecord::Partition(partition), Offset(1)).unwrap();
+    }
     image
 }
 
@@ -421,4 +444,99 @@ fn the_log_of_a_later_topic_of_the_same_name_is_not_touched_until_it_is_watched(
     machine.set("r1", Some("2"));
     assert_eq!(machine.read(), BTreeMap::from([("r1".to_owned(), "2".to_owned())]));
     machine.stop();
+}
+
+/// Both topics of a broker over one view, as the metadata has them.
+struct Both {
+    machine: Machine,
+    held_by: Uuid,
+    groups: Followed<Registers>,
+    transactions: Followed<Registers>,
+}
+
+impl Both {
+    /// As a broker begins that has neither topic; `control` would fire deadlines.
+    fn start(path: &Path) -> Both {
+        let machine = Machine::start(path);
+        let held_by = machine.replicas.image().partition(GROUPS.name(), PARTITION).unwrap().directories[0];
+        let configs: TopicConfigs = Arc::new(|_| Arc::new(TopicConfig::default()));
+        let log = Arc::new(TopicLog::new(TRANSACTIONS, machine.replicas.clone(), configs, Clock::system()));
+        let runtime = Machine::new_runtime(TRANSACTIONS, &log, &machine.view, &machine.jobs);
+        let transactions = Followed::new(ME, TRANSACTIONS, machine.replicas.clone(), runtime);
+        let groups = Followed::new(ME, GROUPS, machine.replicas.clone(), machine.runtime.clone());
+        groups.start(&Handle::current());
+        transactions.start(&Handle::current());
+        Both { machine, held_by, groups, transactions }
+    }
+
+    fn has(&self, topics: &[(CoordinatorTopic, u128)]) {
+        let old = self.machine.replicas.image();
+        self.machine.replicas.metadata_changed(&old, &Arc::new(image_of(self.held_by, topics)), false);
+        self.groups.follow();
+        self.transactions.follow();
+        self.machine.run_jobs();
+    }
+
+    fn set(runtime: &Runtime<Registers>, name: &str, value: &str) {
+        let command = Command::Set(vec![(name.into(), Some(value.into()))]);
+        runtime.submit(PARTITION, command).now().ok().expect("alone nothing waits").unwrap();
+    }
+
+    fn get(runtime: &Runtime<Registers>, name: &str) -> Option<String> {
+        match runtime.submit(PARTITION, Command::Get(name.into())).now().ok().expect("alone nothing waits") {
+            Ok(Response::Value(value)) => value,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+const GROUPS: CoordinatorTopic = CoordinatorTopic::ConsumerOffsets;
+const TRANSACTIONS: CoordinatorTopic = CoordinatorTopic::TransactionState;
+
+#[tokio::test]
+async fn each_topic_comes_and_goes_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let both = Both::start(directory.path());
+    let (groups, transactions) = (both.groups.runtime().clone(), both.transactions.runtime().clone());
+    assert!(transactions.led().is_empty());
+    both.has(&[(GROUPS, 77), (TRANSACTIONS, 1)]);
+    Both::set(&groups, "r0", "of groups");
+    Both::set(&transactions, "r0", "of transactions");
+    assert_eq!(Both::get(&groups, "r0").unwrap(), "of groups");
+    assert!(transactions.is_led(PARTITION, LeaderEpoch(0)));
+    assert!(!transactions.is_led(PARTITION, LeaderEpoch(1)));
+    both.has(&[(GROUPS, 77)]);
+    assert!(transactions.led().is_empty());
+    assert!(!transactions.is_led(PARTITION, LeaderEpoch(0)));
+    both.has(&[(GROUPS, 77), (TRANSACTIONS, 2)]);
+    assert_eq!(Both::get(&transactions, "r0"), None, "a topic of the same name");
+    assert_eq!(Both::get(&groups, "r0").unwrap(), "of groups");
+    both.transactions.stop();
+    assert!(transactions.led().is_empty());
+    both.has(&[(GROUPS, 77), (TRANSACTIONS, 3)]);
+    assert!(transactions.led().is_empty(), "the broker stops");
+    assert_eq!(groups.led(), [(PARTITION, SlotState::Active)]);
+    both.machine.stop();
+}
+
+#[tokio::test]
+async fn both_topics_are_loaded_again_when_their_view_is_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let both = Both::start(directory.path());
+    both.has(&[(GROUPS, 77), (TRANSACTIONS, 1)]);
+    let (groups, transactions) = (both.groups.runtime().clone(), both.transactions.runtime().clone());
+    Both::set(&groups, "r0", "of groups");
+    Both::set(&transactions, "r0", "of transactions");
+    let damaged = both.machine.view.get().unwrap();
+    both.machine.view.give_up(&damaged);
+    both.machine.run_jobs();
+    assert_eq!(Both::get(&groups, "r0").unwrap(), "of groups");
+    assert_eq!(Both::get(&transactions, "r0").unwrap(), "of transactions");
+    let rebuilt = both.machine.view.get().unwrap();
+    assert!(!Arc::ptr_eq(&rebuilt, &damaged));
+    for topic in [GROUPS, TRANSACTIONS] {
+        let of = PartitionKey { topic, partition: PARTITION };
+        assert!(rebuilt.get(of, b"r/r0", Tier::Disk).unwrap().is_some(), "{topic:?}");
+    }
+    both.machine.stop();
 }

@@ -17,6 +17,8 @@ pub struct BatchOptions {
     /// `max.message.bytes` of the topic.
     pub max_size_bytes: usize,
     pub compression: Compression,
+    /// Nobody looks at the sequence of a coordinator's batch, and Kafka's coordinators do not agree about it.
+    pub base_sequence: i32,
 }
 
 /// A batch ready to be appended.
@@ -80,9 +82,8 @@ struct Building {
 
 impl Building {
     fn begin(content: Content, options: BatchOptions, now: Timestamp) -> Building {
-        // Nobody looks at the sequence of a coordinator's batch; 0 is what Kafka's coordinators write.
-        let header =
-            BatchHeader { compression: options.compression, base_sequence: 0, ..BatchHeader::default() };
+        let BatchOptions { compression, base_sequence, max_size_bytes: _ } = options;
+        let header = BatchHeader { compression, base_sequence, ..BatchHeader::default() };
         let header = match content {
             Content::Transactional(TransactionalProducer { id, epoch }) => {
                 BatchHeader { transactional: true, producer_id: id, producer_epoch: epoch, ..header }

@@ -153,7 +153,7 @@ impl<S: Shard> Runtime<S> {
             Err(LoadError::Log(error)) => self.cannot_load(slot, &error),
             Err(LoadError::View(error)) => {
                 tracing::warn!(partition = %slot.of, error = format!("{error:#}"), "the view is damaged and is rebuilt from the log");
-                self.give_up_view(&view);
+                self.options.view.give_up(&view);
                 // Once more, with a new view: it was given up here or by somebody else.
                 let again = self.options.view.get().map_err(LoadError::Log);
                 match again.and_then(|view| self.load(slot, view)) {

@@ -145,7 +145,7 @@ impl<S: Shard> Slot<S> {
                 self.leave(&mut state, State::Resigned, &mut turn);
                 match lost {
                     Lost::UnknownOutcome => {}
-                    Lost::View => runtime.give_up_view(&view),
+                    Lost::View => runtime.options.view.give_up(&view),
                 }
                 Err(ErrorCode::NotCoordinator.into())
             }

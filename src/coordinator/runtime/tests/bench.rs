@@ -354,7 +354,11 @@ impl Bench {
             view: Arc::new(LazyView::new(open)),
             clock: clock.clone(),
             settings: Box::new(|_| Settings {
-                batches: BatchOptions { max_size_bytes: 400, compression: Compression::None },
+                batches: BatchOptions {
+                    max_size_bytes: 400,
+                    compression: Compression::None,
+                    base_sequence: 0,
+                },
                 commit_timeout_ms: COMMIT_TIMEOUT_MS,
             }),
             background: Box::new(move |job| queue.lock().push_back(job)),

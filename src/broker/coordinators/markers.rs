@@ -1,0 +1,303 @@
+//! Ends transactions where they took place: one marker into each partition of a prepared transaction, tried again until
+//! it is there, and then the word to the transaction coordinator that all are written.
+//!
+//! It goes on until the coordinator's term is over; the next one begins with [`WriteMarkers`] of its own, and no more
+//! than one task at a time works for a transactional id. Nothing runs while no transaction ends. Kafka:
+//! `TransactionMarkerChannelManager`, `TransactionMarkerRequestCompletionHandler`.
+
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock, Weak};
+use std::task::Poll;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use crate::coordinator::runtime::{Runtime, Submitted};
+use crate::coordinator::shard::TransactionMarker;
+use crate::coordinator::transaction::command::{Command, Response, TopicPartition, WriteMarkers};
+use crate::coordinator::transaction::shard::TransactionShard;
+use crate::protocol::errors::ErrorCode;
+use crate::protocol::ids::{LeaderEpoch, PartitionIndex};
+
+/// How many markers of a transaction are waited for at once.
+const MOST_AT_ONCE: usize = 64;
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A marker on its way; it is appended when the future is polled first, and not after that was dropped.
+pub type Writing = Pin<Box<dyn Future<Output = Result<(), ErrorCode>> + Send>>;
+
+/// Whether the metadata has a partition.
+type Exists = dyn Fn(&str, PartitionIndex) -> bool + Send + Sync;
+type Write = dyn Fn(TopicPartition, TransactionMarker) -> Writing + Send + Sync;
+
+pub struct MarkersOptions {
+    pub exists: Box<Exists>,
+    pub write: Box<Write>,
+    /// Between the first two tries; it doubles up to [`LONGEST_PAUSE`].
+    pub first_pause: Duration,
+    /// Where the work is done.
+    pub control: Handle,
+}
+
+/// Who has asked for markers, and is told when they are written.
+pub trait Asker: Send + Sync {
+    /// Whether the term of `epoch` goes on.
+    fn is_led(&self, partition: PartitionIndex, epoch: LeaderEpoch) -> bool;
+
+    fn submit(&self, partition: PartitionIndex, command: Command) -> Submitted<Response>;
+}
+
+impl Asker for Runtime<TransactionShard> {
+    fn is_led(&self, partition: PartitionIndex, epoch: LeaderEpoch) -> bool {
+        Runtime::is_led(self, partition, epoch)
+    }
+
+    fn submit(&self, partition: PartitionIndex, command: Command) -> Submitted<Response> {
+        Runtime::submit(self, partition, command)
+    }
+}
+
+/// All transactions that are being ended.
+pub struct Markers {
+    options: MarkersOptions,
+    asker: OnceLock<Weak<dyn Asker>>,
+    under_way: Mutex<UnderWay>,
+}
+
+#[derive(Default)]
+struct UnderWay {
+    tasks: HashMap<(PartitionIndex, Arc<str>), (u64, JoinHandle<()>)>,
+    begun_count: u64,
+}
+
+/// What the coordinator of a partition wants in one of its terms.
+struct Asked {
+    partition: PartitionIndex,
+    epoch: LeaderEpoch,
+    work: WriteMarkers,
+}
+
+/// The term is over, or somebody else has ended the transaction: nothing is left to do.
+struct GivenUp;
+
+/// What a refused marker means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// The partition cannot have records of the transaction.
+    Skipped,
+    Again,
+    /// A later producer or coordinator was there.
+    Fenced,
+}
+
+impl Markers {
+    pub fn new(options: MarkersOptions) -> Arc<Markers> {
+        Arc::new(Markers { options, asker: OnceLock::new(), under_way: Mutex::default() })
+    }
+
+    /// `asker` is who brings work to [`Markers::begin`]; told once, before it does.
+    pub fn report_to(&self, asker: Weak<dyn Asker>) {
+        assert!(self.asker.set(asker).is_ok(), "markers are written for one runtime");
+    }
+
+    /// Begins `work` for the coordinator of `partition` in the term of `epoch`. What was under way for the same
+    /// transactional id ends: it is of an earlier load, or its last step is behind it.
+    pub fn begin(self: &Arc<Self>, partition: PartitionIndex, epoch: LeaderEpoch, work: WriteMarkers) {
+        let key = (partition, work.transactional_id.clone());
+        let mut under_way = self.under_way.lock();
+        under_way.begun_count += 1;
+        let number = under_way.begun_count;
+        let before = under_way.tasks.remove(&key).map(|(_, task)| {
+            task.abort();
+            task
+        });
+        let (this, own_key) = (self.clone(), key.clone());
+        let task = self.options.control.spawn(async move {
+            if let Some(before) = before {
+                // A late marker of its own would end what the producer has begun since; how it ended does not matter.
+                let _ = before.await;
+            }
+            this.end(Asked { partition, epoch, work }).await;
+            let tasks = &mut this.under_way.lock().tasks;
+            if tasks.get(&own_key).is_some_and(|(current, _)| *current == number) {
+                tasks.remove(&own_key);
+            }
+        });
+        under_way.tasks.insert(key, (number, task));
+    }
+
+    /// The broker stops, and leads nothing by now: what is under way ends where it is.
+    pub fn stop(&self) {
+        self.under_way.lock().tasks.drain().for_each(|(_, (_, task))| task.abort());
+    }
+
+    async fn end(&self, asked: Asked) {
+        let Asked { partition, epoch, work } = &asked;
+        let outcome = match self.write_all(&asked).await {
+            Ok(()) => self.report(&asked).await,
+            Err(given_up) => Err(given_up),
+        };
+        match outcome {
+            Ok(()) => {
+                tracing::debug!(transactional_id = %work.transactional_id, "the transaction is complete");
+            }
+            Err(GivenUp) => tracing::info!(
+                transactional_id = %work.transactional_id, %partition, %epoch,
+                "the end of a transaction is left to its next coordinator"
+            ),
+        }
+    }
+
+    /// Returns when every partition has its marker, or needs none.
+    async fn write_all(&self, asked: &Asked) -> Result<(), GivenUp> {
+        let mut left = asked.work.partitions.clone();
+        let mut pauses = Pauses::beginning_with(self.options.first_pause);
+        while !left.is_empty() {
+            let mut again = Vec::new();
+            for chunk in left.chunks(MOST_AT_ONCE) {
+                self.check_term(asked)?;
+                self.write_chunk(asked, chunk, &mut again, &mut pauses).await?;
+            }
+            left = again;
+            if !left.is_empty() {
+                pauses.pause().await;
+            }
+        }
+        if pauses.count > 0 {
+            let transactional_id = &asked.work.transactional_id;
+            tracing::info!(%transactional_id, tries = pauses.count + 1, "all markers of a transaction are written");
+        }
+        Ok(())
+    }
+
+    /// Leaves those that are to be tried once more in `again`.
+    async fn write_chunk(
+        &self,
+        asked: &Asked,
+        chunk: &[TopicPartition],
+        again: &mut Vec<TopicPartition>,
+        pauses: &mut Pauses,
+    ) -> Result<(), GivenUp> {
+        let WriteMarkers { transactional_id, producer, is_commit, transaction_version, .. } = &asked.work;
+        let marker = TransactionMarker {
+            producer: *producer,
+            coordinator_epoch: asked.epoch.0,
+            is_commit: *is_commit,
+            transaction_version: *transaction_version,
+        };
+        let mut begun = Vec::with_capacity(chunk.len());
+        for (topic, partition) in chunk {
+            if (self.options.exists)(topic, *partition) {
+                begun.push((self.options.write)((topic.clone(), *partition), marker));
+            } else {
+                tracing::info!(%transactional_id, %topic, %partition, "a partition of a transaction is gone and needs no marker");
+                begun.push(Box::pin(async { Ok(()) }));
+            }
+        }
+        for ((topic, partition), outcome) in chunk.iter().zip(all(begun).await) {
+            let Err(code) = outcome else { continue };
+            match judge(code) {
+                Verdict::Skipped => {
+                    tracing::info!(%transactional_id, %topic, %partition, %code, "a partition of a transaction takes no marker");
+                }
+                Verdict::Again => {
+                    if pauses.is_news(code) {
+                        tracing::warn!(%transactional_id, %topic, %partition, %code, "write the marker of a transaction; it is tried again");
+                    }
+                    again.push((topic.clone(), *partition));
+                }
+                Verdict::Fenced => {
+                    tracing::warn!(%transactional_id, %topic, %partition, %code, "write the marker of a transaction");
+                    return Err(GivenUp);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the coordinator complete the transaction.
+    async fn report(&self, asked: &Asked) -> Result<(), GivenUp> {
+        let WriteMarkers { transactional_id, producer, .. } = &asked.work;
+        let mut pauses = Pauses::beginning_with(self.options.first_pause);
+        loop {
+            let asker = self.check_term(asked)?;
+            let transactional_id = transactional_id.clone();
+            let command = Command::MarkersWritten { transactional_id, producer: *producer };
+            let submitted = asker.submit(asked.partition, command);
+            drop(asker);
+            let Err(error) = submitted.await else { return Ok(()) };
+            if pauses.is_news(error.code) {
+                let transactional_id = &asked.work.transactional_id;
+                tracing::warn!(%transactional_id, %error, "complete a transaction whose markers are written; it is tried again");
+            }
+            pauses.pause().await;
+        }
+    }
+
+    /// The asker, in whose term this is.
+    fn check_term(&self, asked: &Asked) -> Result<Arc<dyn Asker>, GivenUp> {
+        let asker = self.asker.get().and_then(Weak::upgrade).ok_or(GivenUp)?;
+        if asker.is_led(asked.partition, asked.epoch) { Ok(asker) } else { Err(GivenUp) }
+    }
+}
+
+/// Kafka ends the process over errors that it does not expect here; they are tried again,
+/// for no other marker can be written instead.
+fn judge(code: ErrorCode) -> Verdict {
+    if matches!(code, ErrorCode::UnsupportedForMessageFormat | ErrorCode::UnsupportedVersion) {
+        Verdict::Skipped
+    } else if matches!(code, ErrorCode::InvalidProducerEpoch | ErrorCode::TransactionCoordinatorFenced) {
+        Verdict::Fenced
+    } else {
+        Verdict::Again
+    }
+}
+
+/// How long it is waited between tries, and which cause the log was told last.
+struct Pauses {
+    next: Duration,
+    count: u32,
+    told: Option<ErrorCode>,
+}
+
+impl Pauses {
+    fn beginning_with(next: Duration) -> Pauses {
+        Pauses { next, count: 0, told: None }
+    }
+
+    fn is_news(&mut self, code: ErrorCode) -> bool {
+        self.told.replace(code) != Some(code)
+    }
+
+    async fn pause(&mut self) {
+        self.count += 1;
+        let length = self.next;
+        self.next = length.saturating_mul(2).min(LONGEST_PAUSE);
+        tokio::time::sleep(length).await;
+    }
+}
+
+/// What each comes to, in their order; all are begun before the first is waited for.
+async fn all(begun: Vec<Writing>) -> Vec<Result<(), ErrorCode>> {
+    let mut begun: Vec<(Writing, Option<Result<(), ErrorCode>>)> =
+        begun.into_iter().map(|writing| (writing, None)).collect();
+    poll_fn(|context| {
+        let mut is_done = true;
+        for (writing, outcome) in begun.iter_mut().filter(|(_, outcome)| outcome.is_none()) {
+            match writing.as_mut().poll(context) {
+                Poll::Ready(ended) => *outcome = Some(ended),
+                Poll::Pending => is_done = false,
+            }
+        }
+        if is_done { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    begun.into_iter().filter_map(|(_, outcome)| outcome).collect()
+}
+
+#[cfg(test)]
+mod tests;
