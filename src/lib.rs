@@ -62,7 +62,7 @@
 //!   `handlers/init_producer_id.rs`, `protocol/batch.rs`, `protocol/summary.rs`, `handlers/fetch/mod.rs`; offsets in
 //!   transactions: `coordinator/group/transactional.rs`, `coordinator/transaction/mod.rs`,
 //!   `coordinator/transaction/init_producer_id.rs`, `coordinator/transaction/add_partitions.rs`; markers:
-//!   `handlers/write_txn_markers.rs`, `protocol/txn_markers.rs`
+//!   `handlers/write_txn_markers.rs`, `protocol/txn_markers.rs`; records: `handlers/produce/transactions.rs`
 //! - KIP-101 leader epochs instead of high watermarks for truncation: `log/epochs.rs`,
 //!   `handlers/offset_for_leader_epoch.rs`
 //! - KIP-107 deletion of records: `handlers/delete_records.rs`, `replication/replica.rs`, `replication/checkpoints.rs`
@@ -154,7 +154,7 @@
 //! - KIP-890 bumped epochs behind a transaction's end, verified partitions: `log/producer_state.rs`; no commit of
 //!   offsets outside of its transaction: `coordinator/group/transactional.rs`, `coordinator/transaction/metadata.rs`,
 //!   `coordinator/transaction/add_partitions.rs`, `coordinator/transaction/end_transaction.rs`,
-//!   `coordinator/transaction/records.rs`
+//!   `coordinator/transaction/records.rs`, `handlers/produce/transactions.rs`, `handlers/features.rs`
 //! - KIP-915 tags of later releases in records: `coordinator/group/records.rs`
 //! - KIP-919 endpoint types: `handlers/describe_cluster.rs`
 //! - KIP-966 eligible leader replicas: `handlers/describe_topic_partitions.rs`, `handlers/features.rs`,

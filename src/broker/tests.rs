@@ -13,6 +13,7 @@ mod offsets;
 mod producing;
 mod quotas;
 mod topics;
+mod transactions;
 mod versions;
 
 use super::Broker;

@@ -199,8 +199,10 @@ settings! {
 }
 
 settings! {
-    /// Transactions; the transaction coordinator reads them.
+    /// Transactions; partitions and the transaction coordinator read them.
     TransactionSettings {
+        add_partitions_to_txn_retry_backoff_max_ms: i32 = "add.partitions.to.txn.retry.backoff.max.ms",
+        add_partitions_to_txn_retry_backoff_ms: i32 = "add.partitions.to.txn.retry.backoff.ms",
         transaction_abort_timed_out_transaction_cleanup_interval_ms: i32 =
             "transaction.abort.timed.out.transaction.cleanup.interval.ms",
         transaction_max_timeout_ms: i32 = "transaction.max.timeout.ms",

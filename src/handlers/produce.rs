@@ -1,13 +1,17 @@
 //! Produce (key 0), v3-13: validates, appends in place, answers when `acks` is satisfied.
 //!
 //! The hot path: the records stay in the connection's buffer, are checked without a lock, and reach the page
-//! cache by one write before the next await. The bytes of the message are `protocol::produce`'s business, what a
+//! cache by one write before the next await. Only records that begin a transaction in their partition are copied,
+//! and wait for its coordinator ([`transactions`]). The bytes of the message are `protocol::produce`'s business, what a
 //! partition accepts is `protocol::validate`'s. Kafka: `KafkaApis.handleProduceRequest`,
 //! `ReplicaManager.appendRecords`.
+
+mod transactions;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::transactions::{Before, Transaction, Vouched};
 use super::context::RequestContext;
 use super::reply::{Handled, LocalFuture, Output};
 use crate::config::topic::TopicConfig;
@@ -52,7 +56,48 @@ pub fn handle(
     if produce::parse(context.version, frame, body_start, &mut scratch.request).is_err() {
         return Handled::Close("a produce that cannot be read");
     }
-    append_all(context, scratch, frame);
+    match transactions::look(context, &scratch.request, frame, context.services.clock.now()) {
+        Before::Nothing(vouched) => {
+            append_all(context, scratch, frame, &vouched);
+            answer(context, scratch, frame, out)
+        }
+        Before::Verify(transaction) => {
+            Handled::Wait(append_later(context.clone(), scratch, frame, transaction))
+        }
+    }
+}
+
+/// Appends what has to be verified first, and answers. The connection's later requests do not overtake it.
+#[cold]
+fn append_later(
+    context: RequestContext,
+    scratch: &mut Scratch,
+    frame: &[u8],
+    transaction: Transaction,
+) -> LocalFuture<Output> {
+    let mut scratch = Scratch { request: std::mem::take(&mut scratch.request), ..Scratch::default() };
+    // The frame's buffer goes back to the connection.
+    let mut frame = frame.to_vec();
+    Box::pin(async move {
+        let vouched = transactions::verify(&context, &scratch.request, &frame, transaction).await;
+        append_all(&context, &mut scratch, &mut frame, &vouched);
+        let mut output = Output::default();
+        match answer(&context, &mut scratch, &frame, &mut output) {
+            Handled::Done | Handled::Nothing => output,
+            Handled::Wait(answer) | Handled::Later(answer) => {
+                drop(frame);
+                answer.await
+            }
+            Handled::Close(reason) => {
+                tracing::debug!(peer = %context.connection.peer, reason, "connection closed");
+                Output::closing()
+            }
+        }
+    })
+}
+
+/// Answers into `out` unless an answer must wait.
+fn answer(context: &RequestContext, scratch: &mut Scratch, frame: &[u8], out: &mut Output) -> Handled {
     let failed = scratch.answers.iter().any(|answer| answer.error != ErrorCode::None);
     if failed {
         count_errors(context, &scratch.answers);
@@ -78,7 +123,7 @@ fn count_errors(context: &RequestContext, answers: &[PartitionAnswer]) {
     errors.filter(|error| *error != ErrorCode::None).for_each(|error| context.failed(error));
 }
 
-fn append_all(context: &RequestContext, scratch: &mut Scratch, frame: &mut [u8]) {
+fn append_all(context: &RequestContext, scratch: &mut Scratch, frame: &mut [u8], vouched: &Vouched) {
     let Scratch { request, answers, waiting } = scratch;
     answers.clear();
     waiting.clear();
@@ -89,12 +134,13 @@ fn append_all(context: &RequestContext, scratch: &mut Scratch, frame: &mut [u8])
             answers.push(PartitionAnswer::refused(ErrorCode::InvalidRequiredAcks));
             continue;
         }
-        let appended =
-            find_replica(context, partition, frame).map_err(ProduceError::from).and_then(|replica| {
-                let range = partition.records.clone().unwrap_or(0..0);
-                let appended = append(context, &replica, &mut frame[range], request.acks, now)?;
-                Ok((replica, appended))
-            });
+        let appended = vouched.of(index).map_err(|error| ProduceError { error, record_errors: Vec::new() });
+        let appended = appended.and_then(|verification| {
+            let replica = find_replica(context, partition, frame)?;
+            let records = &mut frame[partition.records.clone().unwrap_or(0..0)];
+            let appended = append(context, &replica, records, (request.acks, verification), now)?;
+            Ok((replica, appended))
+        });
         match appended {
             Ok((replica, appended)) => {
                 answers.push(accepted(&appended));
@@ -132,22 +178,18 @@ fn append(
     context: &RequestContext,
     replica: &Arc<Replica>,
     records: &mut [u8],
-    acks: i16,
+    (acks, verification): (i16, Verification),
     now: Timestamp,
 ) -> Result<LeaderAppend, ProduceError> {
     let config = replica.config();
     let validated = validate_produce(records, &rules(context.version, replica, &config, now))?;
-    // This broker coordinates no transactions, so none can be open.
-    if validated.summary.is_transactional {
-        return Err(ErrorCode::InvalidTxnState.into());
-    }
     let mut replacement = validated.replacement;
     let batch = match &mut replacement {
         Some(replacement) => replacement.as_mut_slice(),
         None => &mut records[..validated.size_bytes],
     };
     replica
-        .append(batch, acks == ACKS_ALL, Verification::Required(None), now)
+        .append(batch, acks == ACKS_ALL, verification, now)
         .map_err(|error| ProduceError { error, record_errors: Vec::new() })
 }
 

@@ -7,9 +7,9 @@ use crate::config::key::{Key, keys};
 use crate::config::keys::reasons::*;
 
 pub static KEYS: &[Key] = keys! {
-    "add.partitions.to.txn.retry.backoff.max.ms" => Int, "100", AtLeast(0), ReadOnly, NoEffect(ONE_BROKER),
+    "add.partitions.to.txn.retry.backoff.max.ms" => Int, "100", AtLeast(0), ReadOnly, Applied,
         "Longest wait before a partition is verified with the transaction coordinator again.";
-    "add.partitions.to.txn.retry.backoff.ms" => Int, "20", AtLeast(1), ReadOnly, NoEffect(ONE_BROKER),
+    "add.partitions.to.txn.retry.backoff.ms" => Int, "20", AtLeast(1), ReadOnly, Applied,
         "Wait before a partition is verified with the transaction coordinator again.";
     "group.consumer.assignment.interval.ms" => Int, "1000", AtLeast(0), ClusterWide, Applied,
         "Least time between two assignments of a consumer group.";
