@@ -101,7 +101,8 @@
 //! - KIP-429 cooperative rebalancing: `coordinator/group/classic/mod.rs`
 //! - KIP-430 authorized operations: `handlers/metadata.rs`, `handlers/wire.rs`, `handlers/describe_groups.rs`
 //! - KIP-447 offsets that are stable: `handlers/offset_fetch.rs`; groups of transactional producers:
-//!   `coordinator/group/transactional.rs`, `coordinator/group/classic/commit.rs`, `coordinator/group/shard.rs`
+//!   `coordinator/group/transactional.rs`, `coordinator/group/classic/commit.rs`, `coordinator/group/shard.rs`,
+//!   `protocol/offsets/transactional.rs`, `handlers/txn_offset_commit.rs`
 //! - KIP-455 reassignments: `handlers/alter_partition_reassignments.rs`, `handlers/list_partition_reassignments.rs`,
 //!   `controller/reassignments.rs`, `controller/partition_change.rs`
 //! - KIP-460 unclean elections that are asked for: `handlers/elect_leaders.rs`, `controller/elections.rs`
@@ -154,7 +155,8 @@
 //! - KIP-890 bumped epochs behind a transaction's end, verified partitions: `log/producer_state.rs`; no commit of
 //!   offsets outside of its transaction: `coordinator/group/transactional.rs`, `coordinator/transaction/metadata.rs`,
 //!   `coordinator/transaction/add_partitions.rs`, `coordinator/transaction/end_transaction.rs`,
-//!   `coordinator/transaction/records.rs`, `handlers/produce/transactions.rs`, `handlers/features.rs`
+//!   `coordinator/transaction/records.rs`, `handlers/produce/transactions.rs`, `handlers/features.rs`,
+//!   `handlers/txn_offset_commit.rs`
 //! - KIP-915 tags of later releases in records: `coordinator/group/records.rs`
 //! - KIP-919 endpoint types: `handlers/describe_cluster.rs`
 //! - KIP-966 eligible leader replicas: `handlers/describe_topic_partitions.rs`, `handlers/features.rs`,

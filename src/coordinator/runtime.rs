@@ -41,7 +41,7 @@ use crate::env::clock::Clock;
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::{LeaderEpoch, PartitionIndex};
 use crate::store::lazy::LazyView;
-use crate::store::view::{Tier, ViewError};
+use crate::store::view::{Tier, View, ViewError};
 use crate::store::{CoordinatorTopic, PartitionKey};
 
 /// Settings in force.

@@ -66,6 +66,7 @@ mod sync_group;
 pub mod table;
 mod throttle;
 pub mod transactions;
+mod txn_offset_commit;
 mod unregister_broker;
 mod update_features;
 mod wire;

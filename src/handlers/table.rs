@@ -72,7 +72,7 @@ macro_rules! api_table {
             use super::*;
 
             /// Newest versions that the codec crate lacks.
-            const BY_HAND: &[(i16, i16)] = &[(2, 11), (8, 10), (9, 10), (27, 2), (35, 5), (42, 3)];
+            const BY_HAND: &[(i16, i16)] = &[(2, 11), (8, 10), (9, 10), (27, 2), (28, 6), (35, 5), (42, 3)];
 
             #[test]
             fn the_codec_crate_knows_every_served_version() {
@@ -115,6 +115,7 @@ api_table! {
         22 init_producer_id InitProducerIdRequest "InitProducerId" 0..=5;
         23 offset_for_leader_epoch OffsetForLeaderEpochRequest "OffsetForLeaderEpoch" 2..=4;
         27 write_txn_markers WriteTxnMarkersRequest "WriteTxnMarkers" 1..=2;
+        28 txn_offset_commit TxnOffsetCommitRequest "TxnOffsetCommit" 0..=6;
         29 describe_acls DescribeAclsRequest "DescribeAcls" 1..=3;
         30 create_acls CreateAclsRequest "CreateAcls" 1..=3;
         31 delete_acls DeleteAclsRequest "DeleteAcls" 1..=3;

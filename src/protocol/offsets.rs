@@ -1,7 +1,10 @@
-//! OffsetCommit and OffsetFetch up to v10, which names topics by their ids and which the codec crate does not read.
+//! OffsetCommit and OffsetFetch up to v10, which names topics by their ids and which the codec crate does not read; in
+//! [`transactional`] TxnOffsetCommit, whose v6 does.
 //!
 //! Both decode into the codec crate's types: up to v9 by the crate, v10 by hand, whose topics have an id and no name.
 //! KIP-848. Kafka: `OffsetCommitRequest.json`, `OffsetFetchRequest.json`.
+
+pub mod transactional;
 
 use bytes::Bytes;
 use kafka_protocol::messages::offset_commit_request::{
@@ -16,6 +19,8 @@ use super::wire::{Malformed, Reader};
 
 /// From this version on both requests and their answers have ids in the place of names.
 pub const TOPIC_IDS_SINCE_VERSION: i16 = 10;
+
+const FLEXIBLE: bool = true;
 
 /// An OffsetCommit of any served version.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +45,7 @@ impl Message for OffsetFetch {
 impl Decodable for OffsetCommit {
     fn decode<B: ByteBuf>(buffer: &mut B, version: i16) -> anyhow::Result<OffsetCommit> {
         let request = match version {
-            TOPIC_IDS_SINCE_VERSION => read_commit(&mut Body::new(&take_all(buffer)))?,
+            TOPIC_IDS_SINCE_VERSION => read_commit(&mut Body::new(&take_all(buffer), FLEXIBLE))?,
             _ => OffsetCommitRequest::decode(buffer, version)?,
         };
         Ok(OffsetCommit(request))
@@ -50,7 +55,7 @@ impl Decodable for OffsetCommit {
 impl Decodable for OffsetFetch {
     fn decode<B: ByteBuf>(buffer: &mut B, version: i16) -> anyhow::Result<OffsetFetch> {
         let request = match version {
-            TOPIC_IDS_SINCE_VERSION => read_fetch(&mut Body::new(&take_all(buffer)))?,
+            TOPIC_IDS_SINCE_VERSION => read_fetch(&mut Body::new(&take_all(buffer), FLEXIBLE))?,
             _ => OffsetFetchRequest::decode(buffer, version)?,
         };
         Ok(OffsetFetch(request))
@@ -68,8 +73,8 @@ struct Body<'a> {
 }
 
 impl Body<'_> {
-    fn new(bytes: &Bytes) -> Body<'_> {
-        Body { bytes, reader: Reader::new(bytes, 0, true) }
+    fn new(bytes: &Bytes, flexible: bool) -> Body<'_> {
+        Body { bytes, reader: Reader::new(bytes, 0, flexible) }
     }
 
     fn nullable_string(&mut self) -> Result<Option<StrBytes>, Malformed> {
@@ -224,15 +229,15 @@ mod tests {
     }
 
     /// What the walker accepts can be read, within the memory that the walker states.
-    fn reads_what_the_walker_accepts<T: Decodable>(name: &str, key: i16) {
+    pub(super) fn reads_what_the_walker_accepts<T: Decodable>(name: &str, key: i16, version: i16) {
         let mut rng = fastrand::Rng::with_seed(10);
         let corpus: Vec<Vec<u8>> = [0, 1, 2, 4]
-            .map(|elements| generate(key, 10, Size { elements, unknown_tags: elements > 1 }, &mut rng))
+            .map(|elements| generate(key, version, Size { elements, unknown_tags: elements > 1 }, &mut rng))
             .into();
         smoke(name, &corpus, 200_000, |body| {
-            let Ok(shape) = check(key, 10, body, &Limits::default()) else { return };
+            let Ok(shape) = check(key, version, body, &Limits::default()) else { return };
             let mut bytes = Bytes::copy_from_slice(body);
-            let (decoded, allocated) = allocated_by(|| T::decode(&mut bytes, 10).is_ok());
+            let (decoded, allocated) = allocated_by(|| T::decode(&mut bytes, version).is_ok());
             assert!(decoded, "the walker accepts what cannot be read");
             assert!(allocated <= shape.decoded_size_bytes, "{allocated} > {}", shape.decoded_size_bytes);
         });
@@ -240,11 +245,15 @@ mod tests {
 
     #[test]
     fn commits_are_fuzzed() {
-        reads_what_the_walker_accepts::<OffsetCommit>("offset_commit", OFFSET_COMMIT);
+        reads_what_the_walker_accepts::<OffsetCommit>(
+            "offset_commit",
+            OFFSET_COMMIT,
+            TOPIC_IDS_SINCE_VERSION,
+        );
     }
 
     #[test]
     fn fetches_are_fuzzed() {
-        reads_what_the_walker_accepts::<OffsetFetch>("offset_fetch", OFFSET_FETCH);
+        reads_what_the_walker_accepts::<OffsetFetch>("offset_fetch", OFFSET_FETCH, TOPIC_IDS_SINCE_VERSION);
     }
 }
