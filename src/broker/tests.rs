@@ -13,6 +13,7 @@ mod offsets;
 mod producing;
 mod quotas;
 mod topics;
+mod transactional_offsets;
 mod transactions;
 mod versions;
 
