@@ -6,6 +6,7 @@
 
 mod deleted_topics;
 mod followed;
+mod image_topics;
 mod markers;
 mod topic_log;
 
@@ -13,13 +14,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use self::followed::Followed;
+use self::image_topics::ImageTopics;
 use self::markers::{Asker, Markers, MarkersOptions};
 use self::topic_log::TopicLog;
 use crate::config::broker::BrokerConfig;
+use crate::config::resource::ConfigResource;
 use crate::controller::{ClusterImage, TopicImage};
+use crate::coordinator::group::consumer::topics::{ConsumerSettings, Surroundings};
 use crate::coordinator::group::shard::GroupShard;
 use crate::coordinator::log::PartitionReader;
 use crate::coordinator::runtime::{self, BatchOptions, CarryOut, Job, Options, Runtime, Settings};
@@ -63,6 +68,7 @@ pub struct Coordinators {
     transactions: Followed<TransactionShard>,
     markers: Arc<Markers>,
     view: Arc<LazyView>,
+    topics: Arc<ArcSwap<ImageTopics>>,
     control: Handle,
 }
 
@@ -72,7 +78,8 @@ type BatchSettings = Box<dyn Fn(&BrokerConfig, usize) -> Settings + Send + Sync>
 impl Coordinators {
     pub fn new(parts: Parts<'_>) -> Arc<Coordinators> {
         let view = Arc::new(LazyView::inside(parts.first_log_directory));
-        let groups = new_groups(&parts, &view);
+        let topics = Arc::new(ArcSwap::from_pointee(ImageTopics::new(&parts.replicas.image())));
+        let groups = new_groups(&parts, &view, &topics);
         let (transactions, markers) = new_transactions(&parts, &view, &groups);
         let Parts { me, replicas, control, .. } = parts;
         Arc::new(Coordinators {
@@ -80,6 +87,7 @@ impl Coordinators {
             transactions: Followed::new(me, CoordinatorTopic::TransactionState, replicas, transactions),
             markers,
             view,
+            topics,
             control,
         })
     }
@@ -102,6 +110,9 @@ impl Coordinators {
     pub fn metadata_changed(&self, old: &ClusterImage, new: &ClusterImage) {
         self.groups.follow();
         self.transactions.follow();
+        if let Some(topics) = self.topics.load().changed(old, new) {
+            self.topics.store(Arc::new(topics));
+        }
         let is_gone = |topic: &&Arc<TopicImage>| new.topic_by_id(topic.id).is_none();
         // Most changes leave the topics as they are, and persistent maps know.
         if old.topics.ptr_eq(&new.topics) {
@@ -126,11 +137,28 @@ impl Coordinators {
     }
 }
 
-fn new_groups(parts: &Parts<'_>, view: &Arc<LazyView>) -> Arc<Runtime<GroupShard>> {
-    let configs = parts.configs.clone();
+/// What groups know of the cluster.
+fn surroundings(parts: &Parts<'_>, topics: &Arc<ArcSwap<ImageTopics>>) -> Surroundings {
+    let (topics, replicas, configs) = (topics.clone(), parts.replicas.clone(), parts.configs.clone());
+    Surroundings {
+        topics: Arc::new(move || topics.load_full()),
+        consumer_settings: Arc::new(move |group| {
+            let image = replicas.image();
+            let own = image.config(&ConfigResource::group(group));
+            ConsumerSettings::resolve(own.map(Arc::as_ref), &configs.group())
+        }),
+    }
+}
+
+fn new_groups(
+    parts: &Parts<'_>,
+    view: &Arc<LazyView>,
+    topics: &Arc<ArcSwap<ImageTopics>>,
+) -> Arc<Runtime<GroupShard>> {
+    let (configs, surroundings) = (parts.configs.clone(), surroundings(parts, topics));
     let new_shard = move |_| {
         let configs = configs.clone();
-        GroupShard::new(Arc::new(move || configs.group()))
+        GroupShard::new(Arc::new(move || configs.group()), surroundings.clone())
     };
     let settings = |broker: &BrokerConfig, max_size_bytes| Settings {
         batches: BatchOptions {

@@ -16,6 +16,10 @@ impl ConfigResource {
         ConfigResource { kind: ResourceKind::Topic, name: name.to_owned() }
     }
 
+    pub fn group(id: &str) -> ConfigResource {
+        ConfigResource { kind: ResourceKind::Group, name: id.to_owned() }
+    }
+
     /// One broker's own configuration.
     pub fn broker(id: BrokerId) -> ConfigResource {
         ConfigResource { kind: ResourceKind::Broker, name: id.to_string() }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::classic::group::Phase;
 use super::command::Soft;
+use super::group::Group;
 use super::records::Record;
 use super::shard::GroupShard;
 use crate::coordinator::shard::Event;
@@ -67,7 +68,7 @@ impl GroupShard {
     /// Tells of single groups up to `limit`.
     pub fn census(&self, limit: usize) -> Census {
         let mut groups = GroupCounts::default();
-        for group in self.groups.values() {
+        for group in self.groups.values().filter_map(Group::as_classic) {
             match &group.phase {
                 Phase::Empty => groups.empty += 1,
                 Phase::PreparingRebalance { .. } => groups.preparing_rebalance += 1,
@@ -76,7 +77,7 @@ impl GroupShard {
             }
         }
         let members = self.groups.values().take(limit);
-        let members = members.map(|group| (group.id.clone(), group.members.len())).collect();
+        let members = members.map(|group| (group.id().clone(), group.member_count())).collect();
         Census { groups, counts: self.counts, members }
     }
 
@@ -87,12 +88,12 @@ impl GroupShard {
             | Event::Transactional(_, Record::Offset(_, Some(_))) => self.counts.offset_commits += 1,
             Event::Durable(Record::Offset(_, None)) => self.counts.offset_deletions += 1,
             Event::Soft(Soft::Group(group)) => {
-                let was = self.groups.get(&group.id).map(|group| &group.phase);
+                let was = self.classic(&group.id).map(|group| &group.phase);
                 let completes = matches!(was, Some(Phase::CompletingRebalance { .. }))
                     && matches!(group.phase, Phase::Stable);
                 self.counts.completed_rebalances += u64::from(completes);
             }
-            Event::Durable(Record::Group(..))
+            Event::Durable(Record::Group(..) | Record::Consumer(..))
             | Event::Transactional(..)
             | Event::Marker(_)
             | Event::Soft(_) => {}

@@ -6,6 +6,10 @@ use super::classic::join::{JoinRequest, JoinResponse};
 use super::classic::leave::{LeaveRequest, LeaveResponse};
 use super::classic::sync::{SyncRequest, SyncResponse};
 use super::classic::{ClassicGroup, HeartbeatRequest, MemberEvent};
+use super::consumer::group::GroupEvent;
+use super::consumer::{
+    HeartbeatRequest as ConsumerHeartbeatRequest, HeartbeatResponse as ConsumerHeartbeatResponse,
+};
 use super::expiration::Cursor;
 use super::offsets::{CommitRequest, CommitResponse, DeleteOffsetsRequest, DeleteOffsetsResponse};
 use super::transactional::TransactionalCommitRequest;
@@ -19,6 +23,8 @@ pub enum Command {
     Sync(SyncRequest),
     Heartbeat(HeartbeatRequest),
     Leave(LeaveRequest),
+    /// ConsumerGroupHeartbeat (KIP-848).
+    ConsumerHeartbeat(ConsumerHeartbeatRequest),
     /// The group record of this generation is committed: members may have their assignments.
     AssignmentCommitted {
         group: Arc<str>,
@@ -63,6 +69,7 @@ pub enum Response {
     Sync(SyncResponse),
     Heartbeat(Result<(), ErrorCode>),
     Leave(LeaveResponse),
+    ConsumerHeartbeat(ConsumerHeartbeatResponse),
     /// DeleteGroups, markers, internal commands.
     Done,
     /// DeleteGroups: there are more offsets, which the same command deletes.
@@ -79,10 +86,12 @@ pub enum Response {
 /// What changes a shard without a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Soft {
-    /// The group as it becomes: joins, phases, deadlines. Copies of a group share what has not changed.
+    /// A classic group as it becomes: joins, phases, deadlines. Copies of a group share what has not changed.
     Group(Box<ClassicGroup>),
     /// A member was heard of: the one event that comes all the time.
     Member { group: Arc<str>, event: MemberEvent },
+    /// What changes in a consumer group besides.
+    Consumer { group: Arc<str>, event: GroupEvent },
     /// The group's listed deadline had passed and nothing was due, because members were heard of since.
     DeadlineLooked { group: Arc<str> },
     /// What is due in the group waits until this uptime.

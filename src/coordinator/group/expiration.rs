@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::classic::OffsetExpiration;
 use super::command::Soft;
 use super::offsets::{tombstone, unreadable};
-use super::records::{self, OffsetValue, Record};
+use super::records::{self, OffsetValue};
 use super::shard::GroupShard;
 use crate::coordinator::shard::{Now, Outcome, Scan, Stored};
 use crate::protocol::errors::ApiError;
@@ -164,7 +164,7 @@ impl Look<'_> {
         })?;
         failure?;
         if goes_on.is_none() && !survivors && group.is_empty() && !pending.contains_group(id) {
-            self.outcome.durable(Record::Group(id.clone(), None));
+            group.tombstones().into_iter().for_each(|record| self.outcome.durable(record));
             self.ended_group_count += 1;
         }
         Ok(goes_on)

@@ -92,7 +92,7 @@ pub struct TopicOffsets {
 /// Commits what fits, and says of each partition whether it did.
 ///
 /// Errors, which concern all partitions: GROUP_ID_NOT_FOUND or ILLEGAL_GENERATION for a group that does not exist, and
-/// those of [`ClassicGroup::validate_offset_commit`](super::classic::ClassicGroup::validate_offset_commit).
+/// those of [`Group::validate_offset_commit`](super::group::Group::validate_offset_commit).
 pub fn commit(
     shard: &GroupShard,
     request: CommitRequest,
@@ -102,8 +102,7 @@ pub fn commit(
     let mut outcome = Outcome::nothing();
     match shard.groups.get(&request.group) {
         Some(group) => {
-            let instance_id = request.group_instance_id.as_deref();
-            group.validate_offset_commit(&request.member_id, instance_id, request.generation)?;
+            group.validate_offset_commit(&request)?;
             // A commit shows that its member is alive.
             if let Some(event) = group.session_touched(&request.member_id, now) {
                 outcome.soft(Soft::Member { group: request.group.clone(), event });

@@ -1,14 +1,18 @@
 //! The records of `__consumer_offsets`, in Kafka's schemas, so that stock tools print them
-//! (`OffsetCommitKey/Value`, `GroupMetadataKey/Value`). A key begins with its version, which names the type.
+//! (`OffsetCommitKey/Value`, `GroupMetadataKey/Value`; [`consumer`] has those of KIP-848). A key begins with its version,
+//! which names the type.
 //!
 //! All versions that Kafka reads are read; written are those that Kafka 4.4 writes. Bytes of the log are parsed with
 //! suspicion, and keys are laid out so that the offsets of a group, and of a topic in it, stand together in the view.
 //! Kafka: `GroupCoordinatorRecordSerde`, `GroupCoordinatorRecordHelpers`. KIP-915: flexible versions, unknown tags.
 
+pub mod consumer;
+
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes};
 
+use self::consumer::ConsumerRecord;
 use crate::coordinator::shard::{KeyValue, MalformedRecord};
 use crate::protocol::ids::{LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicId};
 use crate::protocol::wire::{self, Malformed, Reader};
@@ -26,6 +30,7 @@ const MEMBER_LEAST_SIZE: usize = 15;
 pub enum Record {
     Offset(OffsetKey, Option<OffsetValue>),
     Group(Arc<str>, Option<GroupValue>),
+    Consumer(Arc<str>, ConsumerRecord),
 }
 
 /// Key version 1 (0 is read as well).
@@ -82,6 +87,7 @@ pub fn encode(record: &Record) -> KeyValue {
         Record::Group(group, value) => {
             KeyValue { key: group_key(group), value: value.as_ref().map(encode_group) }
         }
+        Record::Consumer(group, record) => consumer::encode(group, record),
     }
 }
 
@@ -98,7 +104,7 @@ pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<Record>, Malfor
             let group = reader.owned_string().map_err(in_key)?.into();
             Ok(Some(Record::Group(group, value.map(decode_group).transpose()?)))
         }
-        _ => Ok(None),
+        other => consumer::decode(other, &mut reader, value),
     }
 }
 
@@ -123,9 +129,9 @@ pub fn offsets_prefix() -> [u8; 2] {
     OFFSET_KEY.to_be_bytes()
 }
 
-/// What the keys of all classic groups begin with.
-pub fn groups_prefix() -> [u8; 2] {
-    GROUP_KEY.to_be_bytes()
+/// What the keys of all groups begin with: of classic ones, then of all that consumer groups are made of.
+pub fn groups_prefixes() -> impl Iterator<Item = [u8; 2]> {
+    std::iter::once(GROUP_KEY).chain(consumer::KEY_TYPES).map(i16::to_be_bytes)
 }
 
 /// What the keys of all offsets of `group` begin with, and no others.
@@ -158,12 +164,10 @@ pub fn behind_prefix(prefix: &[u8]) -> Vec<u8> {
 /// The group that a record belongs to, by its key; `None` for a type that is not known here.
 pub fn group_of_key(key: &[u8]) -> Option<&str> {
     let mut reader = Reader::new(key, 0, false);
-    match reader.i16().ok()? {
-        LEGACY_OFFSET_KEY | OFFSET_KEY | GROUP_KEY => {
-            reader.string().ok().map(|range| wire::text(key, range))
-        }
-        _ => None,
-    }
+    let key_type = reader.i16().ok()?;
+    let is_known = matches!(key_type, LEGACY_OFFSET_KEY | OFFSET_KEY | GROUP_KEY)
+        || consumer::KEY_TYPES.contains(&key_type);
+    reader.string().ok().filter(|_| is_known).map(|range| wire::text(key, range))
 }
 
 /// Parts of an offset's key: group, topic, partition.

@@ -14,9 +14,14 @@ use super::classic::leave::leave;
 use super::classic::sync::{assignment_committed, assignment_failed, sync};
 use super::classic::{ClassicGroup, Draft, MemberEvent};
 use super::command::{Command, Response, Soft};
+use super::consumer::group::GroupEvent;
+use super::consumer::topics::Surroundings;
+use super::consumer::{self, ConsumerGroup};
 use super::expiration::{self, Cursor};
+use super::group::Group;
 use super::offsets;
 use super::pending::{Asked, PendingOffsets, Unstable};
+use super::records::consumer::ConsumerRecord;
 use super::records::{self, Record};
 use super::transactional;
 use crate::config::broker::GroupSettings;
@@ -34,7 +39,7 @@ const REFUSED_EXPIRY_PAUSE_MS: i64 = 1000;
 
 /// State of one coordinator partition.
 pub struct GroupShard {
-    pub(super) groups: HashMap<Arc<str>, ClassicGroup>,
+    pub(super) groups: HashMap<Arc<str>, Group>,
     /// Every group that has a deadline, earliest first, at its `listed_ms`. A heartbeat moves a deadline back and
     /// leaves the entry where it is; when its time comes the true one is looked up.
     deadlines: BTreeSet<(i64, Arc<str>)>,
@@ -45,11 +50,12 @@ pub struct GroupShard {
     /// What open transactions have committed.
     pub(super) pending: PendingOffsets,
     pub(super) settings: CurrentSettings,
+    pub(super) surroundings: Surroundings,
     pub(super) counts: Counts,
 }
 
 impl GroupShard {
-    pub fn new(settings: CurrentSettings) -> GroupShard {
+    pub fn new(settings: CurrentSettings, surroundings: Surroundings) -> GroupShard {
         GroupShard {
             groups: HashMap::new(),
             deadlines: BTreeSet::new(),
@@ -57,17 +63,28 @@ impl GroupShard {
             expiry_cursor: None,
             pending: PendingOffsets::default(),
             settings,
+            surroundings,
             counts: Counts::default(),
         }
     }
 
     /// `None` for a group that does not exist.
     pub fn describe(&self, group: &str) -> Option<GroupDescription> {
-        self.groups.get(group).map(ClassicGroup::describe)
+        self.classic(group).map(ClassicGroup::describe)
     }
 
     pub fn list(&self) -> impl Iterator<Item = ListedGroup> {
-        self.groups.values().map(ClassicGroup::list)
+        self.groups.values().filter_map(Group::as_classic).map(ClassicGroup::list)
+    }
+
+    /// `None` also for a group of the other protocol.
+    pub(super) fn classic(&self, group: &str) -> Option<&ClassicGroup> {
+        self.groups.get(group)?.as_classic()
+    }
+
+    /// `None` also for a group of the other protocol.
+    pub(super) fn consumer(&self, group: &str) -> Option<&ConsumerGroup> {
+        self.groups.get(group)?.as_consumer()
     }
 
     /// The partitions of a group whose offsets are to change when a transaction is committed (KIP-447).
@@ -93,6 +110,9 @@ impl GroupShard {
             Command::Sync(sync_request) => Ok(sync(self, sync_request, request, now)),
             Command::Heartbeat(heartbeat_request) => Ok(heartbeat(self, heartbeat_request, request, now)),
             Command::Leave(leave_request) => Ok(leave(self, leave_request, request, now)),
+            Command::ConsumerHeartbeat(heartbeat_request) => {
+                consumer::heartbeat::heartbeat(self, heartbeat_request, request, now)
+            }
             Command::AssignmentCommitted { group, generation } => {
                 Ok(assignment_committed(self, &group, generation, now))
             }
@@ -128,7 +148,7 @@ impl GroupShard {
         let (tombstones, has_more) = offsets::tombstones_of_group(self, &group, stored)?;
         tombstones.into_iter().for_each(|tombstone| outcome.durable(tombstone));
         if !has_more {
-            outcome.durable(Record::Group(group, None));
+            found.tombstones().into_iter().for_each(|tombstone| outcome.durable(tombstone));
         }
         outcome.replies.push((id, if has_more { Response::SomeDeleted } else { Response::Done }));
         Ok(outcome)
@@ -145,14 +165,43 @@ impl GroupShard {
         outcome
     }
 
-    /// Puts a group in the place of what it was, and its deadline in order.
-    fn install(&mut self, mut group: ClassicGroup) {
-        self.unlist(&group.id);
-        group.listed_ms = group.next_deadline();
-        if let Some(deadline_ms) = group.listed_ms {
-            self.deadlines.insert((deadline_ms, group.id.clone()));
+    /// What is due in a group; `None` when nothing is.
+    fn expire_group(&self, group: &Group, now: Now) -> Option<Outcome<GroupShard>> {
+        match group {
+            Group::Classic(group) => {
+                let mut draft = Draft::new(group.clone(), now, (self.settings)());
+                draft.expire().then(|| draft.finish())
+            }
+            Group::Consumer(group) => {
+                let mut draft = consumer::Draft::new(self, group.clone(), Vec::new(), now);
+                draft.expire().then(|| draft.finish())
+            }
         }
-        self.groups.insert(group.id.clone(), group);
+    }
+
+    /// Starts what a new coordinator starts for a classic group.
+    fn load_classic(&self, group: &ClassicGroup, now: Now) -> ClassicGroup {
+        let settings = (self.settings)();
+        let limit = settings.group_max_size;
+        let mut draft = Draft::new(group.clone(), now, settings);
+        for member_id in draft.member_ids() {
+            draft.update(&member_id, |member| member.restart_session(now));
+        }
+        if draft.group.members.len() > limit {
+            // The limit was lowered. Nobody waits yet, so this asks for joins and writes nothing.
+            draft.prepare_rebalance();
+        }
+        draft.group
+    }
+
+    /// Puts a group in the place of what it was, and its deadline in order.
+    fn install(&mut self, mut group: Group) {
+        self.unlist(group.id());
+        group.list_at(group.next_deadline());
+        if let Some(deadline_ms) = group.listed_ms() {
+            self.deadlines.insert((deadline_ms, group.id().clone()));
+        }
+        self.groups.insert(group.id().clone(), group);
     }
 
     fn remove(&mut self, group: &str) {
@@ -161,7 +210,7 @@ impl GroupShard {
     }
 
     fn unlist(&mut self, group: &str) {
-        let listed = self.groups.get(group).and_then(|group| Some((group.listed_ms?, group.id.clone())));
+        let listed = self.groups.get(group).and_then(|group| Some((group.listed_ms()?, group.id().clone())));
         if let Some(entry) = listed {
             self.deadlines.remove(&entry);
         }
@@ -169,41 +218,72 @@ impl GroupShard {
 
     fn heard(&mut self, group: &str, event: &MemberEvent) {
         let Some(found) = self.groups.get_mut(group) else { return };
-        let Some(member) = found.members.get_mut(&event.member_id) else { return };
-        member.session_deadline_ms = event.session_deadline_ms;
-        let is_listed_early = found.listed_ms.is_some_and(|listed_ms| listed_ms <= event.session_deadline_ms);
-        if !is_listed_early {
+        if found.heard(event) {
+            self.list_before(group, event.session_deadline_ms);
+        }
+    }
+
+    /// Something of the group is due then: it is listed by that time.
+    fn list_before(&mut self, group: &str, deadline_ms: i64) {
+        let listed_ms = self.groups.get(group).and_then(Group::listed_ms);
+        if listed_ms.is_none_or(|listed_ms| listed_ms > deadline_ms) {
             self.relist(group);
         }
     }
 
+    /// Where a group is listed.
+    #[cfg(test)]
+    pub(super) fn next_deadline_of(&self, group: &str) -> Option<i64> {
+        self.groups.get(group).and_then(Group::listed_ms)
+    }
+
     fn relist(&mut self, group: &str) {
-        let deadline_ms = self.groups.get(group).and_then(ClassicGroup::next_deadline);
+        let deadline_ms = self.groups.get(group).and_then(Group::next_deadline);
         self.list_at(group, deadline_ms);
     }
 
     fn list_at(&mut self, group: &str, deadline_ms: Option<i64>) {
         self.unlist(group);
         let Some(found) = self.groups.get_mut(group) else { return };
-        found.listed_ms = deadline_ms;
-        if let Some(deadline_ms) = found.listed_ms {
-            self.deadlines.insert((deadline_ms, found.id.clone()));
+        found.list_at(deadline_ms);
+        if let Some(deadline_ms) = deadline_ms {
+            self.deadlines.insert((deadline_ms, found.id().clone()));
         }
     }
 
     /// A group whose offsets are known, and nothing else: consumers that assign themselves, tools.
     pub(super) fn ensure_group(&mut self, group: &Arc<str>, created: Timestamp) {
         if !self.groups.contains_key(group) {
-            self.install(ClassicGroup::new(group.clone(), created));
+            self.install(Group::Classic(ClassicGroup::new(group.clone(), created)));
+        }
+    }
+
+    fn replay_consumer(&mut self, group: &Arc<str>, record: &ConsumerRecord) {
+        match self.groups.get_mut(group) {
+            Some(Group::Consumer(_)) if *record == ConsumerRecord::Epoch(None) => self.remove(group),
+            Some(Group::Consumer(found)) => found.replay(record),
+            // Of a group that is gone, or has become another.
+            Some(Group::Classic(_)) | None if record.is_tombstone() => {}
+            // A group that was known by its offsets alone.
+            Some(Group::Classic(_)) | None => {
+                let mut created = ConsumerGroup::new(group.clone());
+                created.replay(record);
+                self.install(Group::Consumer(created));
+            }
         }
     }
 
     fn replay_record(&mut self, record: &Record) {
         match record {
             Record::Group(group, Some(value)) => {
-                self.install(ClassicGroup::from_record(group.clone(), value))
+                self.install(Group::Classic(ClassicGroup::from_record(group.clone(), value)))
             }
-            Record::Group(group, None) => self.remove(group),
+            Record::Group(group, None) => {
+                if self.classic(group).is_some() {
+                    self.remove(group);
+                }
+            }
+            Record::Consumer(group, record) => self.replay_consumer(group, record),
             Record::Offset(key, Some(value)) => self.ensure_group(&key.group, value.commit_timestamp),
             // The group stays until it is deleted itself.
             Record::Offset(key, None) => self.pending.forget(key),
@@ -212,8 +292,15 @@ impl GroupShard {
 
     fn replay_soft(&mut self, event: &Soft) {
         match event {
-            Soft::Group(group) => self.install(ClassicGroup::clone(group)),
+            Soft::Group(group) => self.install(Group::Classic(ClassicGroup::clone(group))),
             Soft::Member { group, event } => self.heard(group, event),
+            Soft::Consumer { group, event } => {
+                let Some(Group::Consumer(found)) = self.groups.get_mut(group) else { return };
+                found.replay_event(event);
+                if let GroupEvent::Rebalancing { timer: Some(timer), .. } = event {
+                    self.list_before(group, timer.deadline_ms);
+                }
+            }
             Soft::DeadlineLooked { group } => self.relist(group),
             Soft::PutOff { group, until_ms } => self.list_at(group, Some(*until_ms)),
             Soft::ExpiryLooked { next_ms, cursor } => {
@@ -261,14 +348,14 @@ impl Shard for GroupShard {
     fn expire(&self, now: Now, stored: &dyn Stored) -> Outcome<GroupShard> {
         let listed = self.deadlines.first().filter(|(deadline_ms, _)| *deadline_ms <= now.uptime_ms);
         if let Some((_, id)) = listed {
-            let mut draft = Draft::new(self.groups[id].clone(), now, (self.settings)());
-            if draft.expire() {
-                let group = Some(id.clone());
-                return retried_later(draft.finish(), group);
-            }
-            let mut outcome = Outcome::nothing();
-            outcome.soft(Soft::DeadlineLooked { group: id.clone() });
-            return outcome;
+            return match self.expire_group(&self.groups[id], now) {
+                Some(outcome) => retried_later(outcome, Some(id.clone())),
+                None => {
+                    let mut outcome = Outcome::nothing();
+                    outcome.soft(Soft::DeadlineLooked { group: id.clone() });
+                    outcome
+                }
+            };
         }
         match self.next_expiry_ms {
             Some(due_ms) if due_ms <= now.uptime_ms => {
@@ -295,24 +382,22 @@ impl Shard for GroupShard {
 
     fn restore(&mut self, stored: &dyn Stored) -> Result<(), ApiError> {
         let mut found = Vec::new();
-        let mut malformed = None;
-        stored.scan(
-            &records::groups_prefix(),
-            &mut |key, value| match records::decode(key, Some(value)) {
-                Ok(Some(record)) => {
-                    found.push(record);
+        for prefix in records::groups_prefixes() {
+            let mut malformed = None;
+            stored.scan(&prefix, &mut |key, value| match records::decode(key, Some(value)) {
+                Ok(record) => {
+                    found.extend(record);
                     Scan::Next
                 }
-                Ok(None) => Scan::Next,
                 Err(error) => {
                     malformed = Some(error);
                     Scan::Stop
                 }
-            },
-        )?;
-        if let Some(MalformedRecord(reason)) = malformed {
-            // Only what was decoded once gets into the view.
-            return Err(ApiError::new(ErrorCode::CoordinatorNotAvailable, reason));
+            })?;
+            if let Some(MalformedRecord(reason)) = malformed {
+                // Only what was decoded once gets into the view.
+                return Err(ApiError::new(ErrorCode::CoordinatorNotAvailable, reason));
+            }
         }
         found.iter().for_each(|record| self.replay_record(record));
         offsets::groups_with_offsets(stored, &mut |group| {
@@ -323,21 +408,20 @@ impl Shard for GroupShard {
     fn loaded(&mut self, now: Now) -> Vec<Infallible> {
         self.counts = Counts::default();
         self.pending.begin_term(now.uptime_ms);
-        let settings = (self.settings)();
         if let Some(look) = expiration::first_look(self, now).filter(|_| !self.groups.is_empty()) {
             self.replay_soft(&look);
         }
         let ids: Vec<Arc<str>> = self.groups.keys().cloned().collect();
         for id in ids {
-            let mut draft = Draft::new(self.groups[&id].clone(), now, settings.clone());
-            for member_id in draft.member_ids() {
-                draft.update(&member_id, |member| member.restart_session(now));
-            }
-            if draft.group.members.len() > settings.group_max_size {
-                // The limit was lowered. Nobody waits yet, so this asks for joins and writes nothing.
-                draft.prepare_rebalance();
-            }
-            self.install(draft.group);
+            let group = match &self.groups[&id] {
+                Group::Classic(group) => Group::Classic(self.load_classic(group, now)),
+                Group::Consumer(group) => {
+                    let mut group = group.clone();
+                    group.start_timers((self.surroundings.consumer_settings)(&id), now);
+                    Group::Consumer(group)
+                }
+            };
+            self.install(group);
         }
         Vec::new()
     }

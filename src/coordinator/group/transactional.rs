@@ -40,7 +40,7 @@ pub struct TransactionalCommitRequest {
 /// Adds what fits to the transaction, and says of each partition whether it did.
 ///
 /// Errors, which concern all partitions: GROUP_ID_NOT_FOUND or ILLEGAL_GENERATION for a group that does not exist, those
-/// of [`ClassicGroup::validate_transactional_commit`](super::classic::ClassicGroup::validate_transactional_commit),
+/// of [`Group::validate_transactional_commit`](super::group::Group::validate_transactional_commit),
 /// INVALID_TXN_STATE for a transaction that has ended meanwhile, COORDINATOR_NOT_AVAILABLE while too much is pending.
 pub fn commit(
     shard: &GroupShard,
@@ -49,10 +49,7 @@ pub fn commit(
     now: Now,
 ) -> Result<Outcome<GroupShard>, ApiError> {
     match shard.groups.get(&request.group) {
-        Some(group) => {
-            let instance_id = request.group_instance_id.as_deref();
-            group.validate_transactional_commit(&request.member_id, instance_id, request.generation)?;
-        }
+        Some(group) => group.validate_transactional_commit(&request)?,
         // The replay of the first record makes a simple group.
         None if request.generation < 0 => {}
         None if request.version >= GROUP_ID_NOT_FOUND_SINCE_VERSION => {
@@ -92,7 +89,7 @@ impl GroupShard {
                 self.pending.insert(producer, key, value.topic_id);
             }
             // Coordinators write nothing else in transactions.
-            Record::Offset(_, None) | Record::Group(..) => {}
+            Record::Offset(_, None) | Record::Group(..) | Record::Consumer(..) => {}
         }
     }
 }

@@ -45,7 +45,7 @@ fn find<'a>(
     if request.group.is_empty() {
         return Err(ErrorCode::InvalidGroupId);
     }
-    let group = shard.groups.get(&request.group).ok_or(ErrorCode::UnknownMemberId)?;
+    let group = shard.classic(&request.group).ok_or(ErrorCode::UnknownMemberId)?;
     let member = group.validate_member(&request.member_id, request.instance_id.as_deref())?;
     match request.generation == group.generation {
         true => Ok((group, member)),

@@ -10,9 +10,10 @@ use super::draft::Draft;
 use super::group::{ClassicGroup, Phase};
 use super::member::{Awaiting, Member, Protocol};
 use crate::coordinator::group::command::{Command, Response};
+use crate::coordinator::group::group::Group;
 use crate::coordinator::group::records::Record;
 use crate::coordinator::group::shard::GroupShard;
-use crate::coordinator::shard::{Now, Outcome, RequestId};
+use crate::coordinator::shard::{Event, Now, Outcome, RequestId};
 use crate::protocol::errors::ErrorCode;
 
 #[derive(Clone, Debug)]
@@ -116,7 +117,14 @@ pub(in crate::coordinator::group) fn join(
         return refuse(&request.member_id, ErrorCode::InvalidSessionTimeout);
     }
     let is_unknown = request.member_id.is_empty();
-    let known = shard.groups.get(&request.group);
+    let found = shard.groups.get(&request.group);
+    let making_way = match found {
+        // Nobody is left who would use the other protocol.
+        Some(Group::Consumer(consumer)) if consumer.is_empty() => consumer.tombstones(),
+        Some(Group::Consumer(_)) => return refuse(&request.member_id, ErrorCode::InconsistentGroupProtocol),
+        Some(Group::Classic(_)) | None => Vec::new(),
+    };
+    let known = found.and_then(Group::as_classic);
     if known.is_none() && !is_unknown {
         return refuse(&request.member_id, ErrorCode::UnknownMemberId);
     }
@@ -140,6 +148,7 @@ pub(in crate::coordinator::group) fn join(
         draft.records.push(Record::Group(request.group.clone(), Some(created.to_record(None))));
     }
     let mut outcome = draft.finish();
+    outcome.events.splice(..0, making_way.into_iter().map(Event::Durable));
     // It waits for no answer of this outcome, so a refusal of the records would go unheard.
     let member_id = request.member_id;
     outcome.on_failed = Some(Box::new(move |error| Command::JoinFailed { request: id, member_id, error }));

@@ -40,7 +40,7 @@ pub(in crate::coordinator::group) fn leave(
         let response = LeaveResponse { error: ErrorCode::InvalidGroupId, members: Vec::new() };
         return Outcome::reply(id, Response::Leave(response));
     }
-    let Some(group) = shard.groups.get(&request.group) else {
+    let Some(group) = shard.classic(&request.group) else {
         let unknown = |member| (member, ErrorCode::UnknownMemberId);
         let members = request.members.into_iter().map(unknown).collect();
         return Outcome::reply(id, Response::Leave(LeaveResponse { error: ErrorCode::None, members }));

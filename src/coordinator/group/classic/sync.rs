@@ -88,7 +88,7 @@ fn find<'a>(shard: &'a GroupShard, request: &SyncRequest) -> Result<&'a ClassicG
     if request.group.is_empty() {
         return Err(ErrorCode::InvalidGroupId);
     }
-    let group = shard.groups.get(&request.group).ok_or(ErrorCode::UnknownMemberId)?;
+    let group = shard.classic(&request.group).ok_or(ErrorCode::UnknownMemberId)?;
     group.validate_member(&request.member_id, request.instance_id.as_deref())?;
     if request.generation != group.generation {
         return Err(ErrorCode::IllegalGeneration);
@@ -122,7 +122,7 @@ pub(in crate::coordinator::group) fn assignment_committed(
     generation: i32,
     now: Now,
 ) -> Outcome<GroupShard> {
-    let group = shard.groups.get(group).filter(|group| group.generation == generation);
+    let group = shard.classic(group).filter(|group| group.generation == generation);
     let Some(group) = group else { return Outcome::nothing() };
     let Phase::CompletingRebalance { storing: Some(assignments) } = &group.phase else {
         return Outcome::nothing();
@@ -143,7 +143,7 @@ pub(in crate::coordinator::group) fn assignment_failed(
     now: Now,
 ) -> Outcome<GroupShard> {
     let refusal = (leader_sync, Response::Sync(SyncResponse::error(error)));
-    let group = shard.groups.get(group).filter(|group| group.generation == generation);
+    let group = shard.classic(group).filter(|group| group.generation == generation);
     let Some(group) = group.filter(|group| matches!(group.phase, Phase::CompletingRebalance { .. })) else {
         return Outcome { replies: vec![refusal], ..Outcome::nothing() };
     };

@@ -2,6 +2,7 @@
 
 use super::super::offsets::tests::Harness;
 use super::*;
+use crate::coordinator::group::records::Record;
 use crate::coordinator::shard::Event;
 use crate::protocol::ids::PartitionIndex;
 

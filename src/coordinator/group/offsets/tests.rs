@@ -9,7 +9,10 @@ use super::super::command::Command;
 use super::super::records::{GroupValue, MemberValue};
 use super::super::tests::world::View;
 use super::*;
+use parking_lot::Mutex;
+
 use crate::config::broker::{BrokerConfig, GroupSettings};
+use crate::coordinator::group::consumer::topics::tests::{TestTopics, surroundings};
 use crate::coordinator::shard::{Event, Shard};
 
 /// A shard, its records, and a clock that only tests move.
@@ -28,9 +31,11 @@ impl Harness {
         let (config, _) = BrokerConfig::from_properties(&BTreeMap::new()).expect("the defaults are valid");
         let mut settings = (*config.group).clone();
         change(&mut settings);
+        let topics: Arc<Mutex<TestTopics>> = Arc::default();
+        let surroundings = surroundings(&topics, &Arc::new(Mutex::new(settings.clone())));
         let settings = Arc::new(settings);
         Harness {
-            shard: GroupShard::new(Arc::new(move || settings.clone())),
+            shard: GroupShard::new(Arc::new(move || settings.clone()), surroundings),
             records: View::default(),
             now: Now { wall: Timestamp(1_000_000), uptime_ms: 1_000 },
         }

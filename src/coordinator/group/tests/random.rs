@@ -15,6 +15,7 @@ use crate::coordinator::group::classic::leave::{LeaveRequest, LeavingMember};
 use crate::coordinator::group::classic::member::Protocol;
 use crate::coordinator::group::classic::sync::SyncRequest;
 use crate::coordinator::group::command::{Command, Response};
+use crate::coordinator::group::group::Group;
 use crate::coordinator::group::offsets::{
     self, CommitPartition, CommitRequest, CommitTopic, DeleteOffsetsRequest,
 };
@@ -73,7 +74,7 @@ impl Chaos {
     }
 
     fn generation(&mut self, group: &str) -> i32 {
-        let current = self.world.shard.groups.get(group).map_or(0, |group| group.generation);
+        let current = self.world.shard.classic(group).map_or(0, |group| group.generation);
         if self.random.u8(..) < 16 { current - 1 } else { current }
     }
 
@@ -160,13 +161,12 @@ impl Chaos {
         let group = self.pick(&GROUPS);
         let generation = self.generation(&group);
         // The leader first of all, or nothing ever gets stable.
-        let leader = self.world.shard.groups.get(&group).and_then(|group| group.leader.clone());
+        let leader = self.world.shard.classic(&group).and_then(|group| group.leader.clone());
         let (member_id, instance_id) = match leader {
             Some(leader) if self.random.u8(..) < 100 => (leader, None),
             Some(_) | None => self.somebody(),
         };
-        let members =
-            self.world.shard.groups.get(&group).map(|group| group.members.keys().cloned().collect());
+        let members = self.world.shard.classic(&group).map(|group| group.members.keys().cloned().collect());
         let members: Vec<Arc<str>> = members.unwrap_or_default();
         let assignments = members.into_iter().map(|member| {
             let assignment = Bytes::from(format!("{}/{generation}/{}", member, self.random.u8(..)));
@@ -285,13 +285,13 @@ impl Chaos {
     }
 
     fn instance_of(&self, group: &str, member_id: &str) -> Option<Arc<str>> {
-        self.world.shard.groups.get(group)?.members.get(member_id)?.instance_id.clone()
+        self.world.shard.classic(group)?.members.get(member_id)?.instance_id.clone()
     }
 
     fn check_state(&self) {
         let world = &self.world;
         let earliest = world.shard.next_deadline();
-        for group in world.shard.groups.values() {
+        for group in world.shard.groups.values().filter_map(Group::as_classic) {
             check_group(group);
             if let Some(deadline_ms) = group.next_deadline().filter(|_| !self.has_refused) {
                 let listed_ms = group.listed_ms.expect("a group with a deadline is listed");
@@ -304,8 +304,8 @@ impl Chaos {
             current_state_timestamp: Timestamp::NONE,
             ..group.to_record(None)
         };
-        for group in replayed.groups.values() {
-            match restored.groups.get(&group.id) {
+        for group in replayed.groups.values().filter_map(Group::as_classic) {
+            match restored.classic(&group.id) {
                 Some(found) => assert_eq!(stored(group), stored(found), "view and log differ"),
                 None => {
                     // There is nothing to know it by, and the next look would end it.
@@ -327,8 +327,8 @@ impl Chaos {
         }
         assert!(restored.pending.count() <= world.shard.pending.count());
         assert!(world.shard.pending.count() <= replayed.pending.count());
-        for group in world.shard.groups.values() {
-            let found = replayed.groups.get(&group.id).expect("every group is in the log");
+        for group in world.shard.groups.values().filter_map(Group::as_classic) {
+            let found = replayed.classic(&group.id).expect("every group is in the log");
             if matches!(group.phase, Phase::Stable | Phase::Empty) && group.generation > 0 {
                 assert_eq!(stored(group), stored(found), "the log does not have what is in memory");
             }
@@ -341,10 +341,7 @@ impl Chaos {
         self.world.commit();
         self.world.advance(3_600_000);
         assert!(self.world.waiting.is_empty(), "never answered: {:?}", self.world.waiting);
-        assert!(
-            self.world.shard.groups.values().all(ClassicGroup::is_empty),
-            "members outlive their sessions"
-        );
+        assert!(self.world.shard.groups.values().all(Group::is_empty), "members outlive their sessions");
         self.check_answers();
         assert!(self.asked.is_empty());
     }
@@ -420,14 +417,14 @@ fn heartbeats_of_a_large_group_leave_the_deadlines_alone() {
         world.submit("join", Command::Join(request));
     }
     world.advance(6000);
-    let listed_ms = world.shard.groups["g"].listed_ms;
-    let members: Vec<Arc<str>> = world.shard.groups["g"].members.keys().cloned().collect();
+    let listed_ms = world.shard.classic("g").unwrap().listed_ms;
+    let members: Vec<Arc<str>> = world.shard.classic("g").unwrap().members.keys().cloned().collect();
     assert_eq!(members.len(), 500);
     for member_id in members {
         world.advance(10);
         let request = HeartbeatRequest { group: Arc::from("g"), member_id, instance_id: None, generation: 1 };
         world.submit("heartbeat", Command::Heartbeat(request));
     }
-    assert_eq!(world.shard.groups["g"].listed_ms, listed_ms);
+    assert_eq!(world.shard.classic("g").unwrap().listed_ms, listed_ms);
     assert!(world.answers.iter().all(|(_, answer)| answer.is_ok()));
 }

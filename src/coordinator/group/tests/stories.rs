@@ -2,7 +2,8 @@
 //! into the file; a reader judges the difference.
 //!
 //! `join r1 a range,sticky v4 session=10s` is a JoinGroup of client `a`, answered under the name `r1`. The uuid of a new
-//! member is a number here, so that the members of client `a` are `a-1`, `a-2`. `state` shows the group.
+//! member is a number here, so that the members of client `a` are `a-1`, `a-2`. `state` shows the group. `topic a 3` is
+//! what the cluster has from there on; `beat r1 m1 0 topics=a` is a ConsumerGroupHeartbeat of member `m1` in epoch 0.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::notation::{parse_assignment, show_consumer_group};
 use super::world::World;
 use crate::coordinator::group::classic::HeartbeatRequest;
 use crate::coordinator::group::classic::group::{ClassicGroup, Phase};
@@ -18,6 +20,8 @@ use crate::coordinator::group::classic::leave::{LeaveRequest, LeavingMember};
 use crate::coordinator::group::classic::member::{Awaiting, Protocol};
 use crate::coordinator::group::classic::sync::SyncRequest;
 use crate::coordinator::group::command::Command;
+use crate::coordinator::group::consumer::HeartbeatRequest as ConsumerHeartbeatRequest;
+use crate::coordinator::group::group::Group;
 use crate::coordinator::group::offsets::{self, CommitPartition, CommitRequest, CommitTopic};
 use crate::coordinator::group::records;
 use crate::coordinator::group::transactional::TransactionalCommitRequest;
@@ -138,6 +142,10 @@ impl Story {
             "plain" => self.commit_plainly(&arguments),
             "end" => self.end_transaction(&arguments),
             "offsets" => self.show_offsets(),
+            "beat" => self.beat(&arguments),
+            "topic" => self.world.topics.lock().put(words[0], words[1].parse().unwrap()),
+            "drop" => self.world.topics.lock().delete(words[0]),
+            "group" => self.group = arc(words[0]),
             "delete" => self.world.submit(words[0], Command::DeleteGroup { group: self.group.clone() }),
             "advance" => self.world.advance(milliseconds(words[0])),
             "lag" => self.world.lagging = true,
@@ -149,7 +157,8 @@ impl Story {
             "failover" => self.world.fail_over(),
             "state" => {
                 let shown = match self.world.shard.groups.get(&self.group) {
-                    Some(group) => show_group(group, self.world.now.uptime_ms),
+                    Some(Group::Classic(group)) => show_group(group, self.world.now.uptime_ms),
+                    Some(Group::Consumer(group)) => show_consumer_group(group, self.world.now.uptime_ms),
                     None => "no group".to_owned(),
                 };
                 self.world.said.push(shown);
@@ -168,6 +177,12 @@ impl Story {
             }
             if let Some(size) = arguments.number("max-size") {
                 settings.group_max_size = size;
+            }
+            if let Some(size) = arguments.number("consumer-max-size") {
+                settings.group_consumer_max_size = size;
+            }
+            if let Some(interval) = arguments.value("assignment-interval") {
+                settings.group_consumer_assignment_interval_ms = milliseconds(interval) as i32;
             }
         });
     }
@@ -211,6 +226,32 @@ impl Story {
             assignments: assigned.collect(),
         };
         self.world.submit(arguments.words[0], Command::Sync(request));
+    }
+
+    /// `beat NAME MEMBER EPOCH [topics=a,b] [regex=] [owned=a0,b1] [instance=] [rack=] [assignor=] [rebalance=] [vN]`
+    fn beat(&mut self, arguments: &Arguments) {
+        self.uuids += 1;
+        let [name, member, epoch, ..] = arguments.words[..] else { panic!("beat NAME MEMBER EPOCH") };
+        let member_epoch: i32 = epoch.parse().unwrap();
+        let joins = member_epoch == 0;
+        let topics = |text: &str| text.split(',').filter(|name| !name.is_empty()).map(arc).collect();
+        let request = ConsumerHeartbeatRequest {
+            version: arguments.version().min(1),
+            group: self.group.clone(),
+            member_id: arc(if member == "-" { "" } else { member }),
+            member_epoch,
+            instance_id: arguments.instance(),
+            rack_id: arguments.value("rack").map(arc),
+            rebalance_timeout_ms: arguments.time("rebalance", if joins { 60_000 } else { -1 }),
+            client_id: arc("client"),
+            client_host: arc("/127.0.0.1"),
+            subscribed_topics: arguments.value("topics").map(topics),
+            subscribed_regex: arguments.value("regex").map(arc),
+            server_assignor: arguments.value("assignor").map(arc),
+            owned: arguments.value("owned").or(joins.then_some("")).map(parse_assignment),
+            fresh_uuid: Uuid::from_u128(self.uuids),
+        };
+        self.world.submit(name, Command::ConsumerHeartbeat(request));
     }
 
     /// `leave NAME MEMBER|instance=I ...`

@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
+use super::notation::{show_consumer_record, show_heartbeat};
 use crate::config::broker::{BrokerConfig, GroupSettings};
 use crate::coordinator::group::command::{Command, Response, Soft};
+use crate::coordinator::group::consumer::topics::tests::{TestTopics, surroundings};
 use crate::coordinator::group::records::{GroupValue, Record};
 use crate::coordinator::group::shard::GroupShard;
 use crate::coordinator::shard::{
@@ -114,7 +118,8 @@ pub struct World {
     pub view: View,
     pub log: Vec<Event<Record, Soft>>,
     pub now: Now,
-    settings: Arc<parking_lot::Mutex<GroupSettings>>,
+    settings: Arc<Mutex<GroupSettings>>,
+    pub topics: Arc<Mutex<TestTopics>>,
     /// Who waits for an answer, by the name the test gave it.
     pub waiting: BTreeMap<RequestId, String>,
     /// Appends are not committed until [`World::commit`].
@@ -131,8 +136,9 @@ pub struct World {
 impl World {
     pub fn new() -> World {
         let (config, _) = BrokerConfig::from_properties(&BTreeMap::new()).unwrap();
-        let settings = Arc::new(parking_lot::Mutex::new((*config.group).clone()));
-        let shard = new_shard(&settings);
+        let settings = Arc::new(Mutex::new((*config.group).clone()));
+        let topics = Arc::default();
+        let shard = new_shard(&settings, &topics);
         let now = Now { wall: Timestamp(1_000_000), uptime_ms: 0 };
         let mut world = World {
             shard,
@@ -140,6 +146,7 @@ impl World {
             log: Vec::new(),
             now,
             settings,
+            topics,
             waiting: BTreeMap::new(),
             lagging: false,
             parked: Vec::new(),
@@ -261,27 +268,32 @@ impl World {
 
     /// A shard that has read the view.
     pub fn restored(&self) -> GroupShard {
-        let mut shard = new_shard(&self.settings);
+        let mut shard = new_shard(&self.settings, &self.topics);
         self.view.restore(&mut shard);
         shard
     }
 
     /// A shard that has read the whole log.
     pub fn replayed(&self) -> GroupShard {
-        let mut shard = new_shard(&self.settings);
+        let mut shard = new_shard(&self.settings, &self.topics);
         self.log.iter().for_each(|event| shard.replay(event));
         shard
     }
 }
 
-fn new_shard(settings: &Arc<parking_lot::Mutex<GroupSettings>>) -> GroupShard {
+fn new_shard(settings: &Arc<Mutex<GroupSettings>>, topics: &Arc<Mutex<TestTopics>>) -> GroupShard {
+    let surroundings = surroundings(topics, settings);
     let settings = settings.clone();
-    GroupShard::new(Arc::new(move || Arc::new(settings.lock().clone())))
+    GroupShard::new(Arc::new(move || Arc::new(settings.lock().clone())), surroundings)
 }
 
 fn show_answer(answer: &Result<Response, ApiError>) -> String {
     match answer {
-        Err(error) => format!("error {}", error.code.name()),
+        Err(error) => match &error.message {
+            Some(message) => format!("error {}: {message}", error.code.name()),
+            None => format!("error {}", error.code.name()),
+        },
+        Ok(Response::ConsumerHeartbeat(response)) => show_heartbeat(response),
         Ok(Response::Join(response)) if response.error != ErrorCode::None => {
             format!("join {} member={:?}", response.error.name(), &*response.member_id)
         }
@@ -343,6 +355,7 @@ fn show_record(record: &Record) -> String {
     match record {
         Record::Group(group, None) => format!("{group} deleted"),
         Record::Group(group, Some(value)) => format!("{group} {}", show_value(value)),
+        Record::Consumer(group, record) => show_consumer_record(group, record),
         Record::Offset(key, value) => {
             let offset = value.as_ref().map(|value| value.offset.0);
             format!("offset {}/{}-{} {offset:?}", key.group, key.topic, key.partition)
