@@ -143,10 +143,11 @@
 //!   `coordinator/group/classic/static_member.rs`, `handlers/join_group.rs`
 //! - KIP-827 room in log directories: `handlers/describe_log_dirs.rs`
 //! - KIP-836 times in DescribeQuorum: `handlers/describe_quorum.rs`
-//! - KIP-848 topic ids in OffsetCommit and OffsetFetch: `protocol/offsets.rs`, `handlers/offset_commit.rs`,
-//!   `handlers/offset_fetch.rs`, `coordinator/group/offsets.rs`; types in ListGroups: `handlers/list_groups.rs`;
-//!   assignors: `coordinator/group/consumer/assignor/mod.rs`; subscriptions by pattern:
-//!   `coordinator/group/consumer/regex.rs`; `coordinator/group/consumer/mod.rs`
+//! - KIP-848 groups whose coordinator assigns: `coordinator/group/consumer/mod.rs`, `coordinator/group/records/consumer.rs`,
+//!   `handlers/consumer_group_heartbeat.rs`, `handlers/consumer_group_describe.rs`; assignors:
+//!   `coordinator/group/consumer/assignor/mod.rs`; subscriptions by pattern: `coordinator/group/consumer/regex.rs`; topic
+//!   ids and member epochs of offsets: `protocol/offsets.rs`, `handlers/offset_commit.rs`, `handlers/offset_fetch.rs`,
+//!   `coordinator/group/offsets.rs`; types in ListGroups: `handlers/list_groups.rs`
 //! - KIP-853 directories and nodes in DescribeQuorum and Fetch: `handlers/describe_quorum.rs`, `protocol/fetch.rs`
 //! - KIP-858 ids of log directories: `log/dirs.rs`, `log/meta_properties.rs`, `controller/brokers.rs`,
 //!   `controller/directories.rs`, `replication/moves.rs`
@@ -168,11 +169,16 @@
 //! - KIP-1022 features whose minimum is 0: `handlers/api_versions.rs`, `handlers/update_features.rs`
 //! - KIP-1043 unknown groups are an error: `handlers/describe_groups.rs`
 //! - KIP-1073 DescribeCluster v2: `handlers/describe_cluster.rs`
+//! - KIP-1099 protocols of members: `handlers/consumer_group_describe.rs`
+//! - KIP-1101 hash of the topics of a group: `coordinator/group/consumer/topics.rs`
 //! - KIP-1102 Metadata v13: `handlers/metadata.rs`
 //! - KIP-1142 ListConfigResources: `handlers/list_config_resources.rs`
 //! - KIP-1152 transactions by a pattern of their ids: `coordinator/transaction/describe.rs`
 //! - KIP-1228 the transaction version of a marker: `protocol/txn_markers.rs`, `handlers/write_txn_markers.rs`
 //! - KIP-1242 clients at the wrong address: `handlers/api_versions.rs`
+//! - KIP-1251 assignment epochs of partitions: `coordinator/group/consumer/commit.rs`,
+//!   `coordinator/group/records/consumer.rs`
+//! - KIP-1263 pause between assignments: `coordinator/group/consumer/target.rs`
 //!
 //! # KIPs known by name only
 //!
@@ -180,7 +186,7 @@
 //! follower's fetch), KIP-951 (a new leader's address).
 //!
 //! Keys that are checked and shown, or refused: KIP-73 (throttled replication), KIP-405 (tiered storage), KIP-714
-//! (client metrics), KIP-848, KIP-932 and KIP-1071 (groups), KIP-939 (two-phase commit), KIP-1066 (cordoned
+//! (client metrics), KIP-932 and KIP-1071 (groups), KIP-939 (two-phase commit), KIP-1066 (cordoned
 //! directories).
 
 #![deny(unsafe_code)]

@@ -4,6 +4,7 @@ mod admin;
 mod bad_input;
 mod client;
 mod compacting;
+mod consumer_groups;
 mod durability;
 mod fetching;
 mod groups;

@@ -9,7 +9,7 @@ use super::wire;
 use crate::coordinator::group::classic::describe::{GroupDescription, MemberDescription};
 use crate::protocol::errors::{ApiError, ErrorCode};
 
-/// The state of a group that does not exist.
+/// The state of a group that does not exist, or is no classic one.
 const DEAD: &str = "Dead";
 /// The first version in which such a group is an error.
 const UNKNOWN_IS_ERROR_FROM: i16 = 6;
@@ -25,25 +25,27 @@ pub async fn handle(
     let mut groups = Vec::with_capacity(request.groups.len());
     for group in &request.groups {
         let described = match find(context, group).await {
-            Ok(Some(found)) => write(found).with_authorized_operations(operations),
-            Ok(None) if context.version < UNKNOWN_IS_ERROR_FROM => DescribedGroup::default()
+            Ok(found) => write(found).with_authorized_operations(operations),
+            Err(error) if error.code != ErrorCode::GroupIdNotFound => {
+                DescribedGroup::default().with_error_code(error.code.code())
+            }
+            Err(_) if context.version < UNKNOWN_IS_ERROR_FROM => DescribedGroup::default()
                 .with_group_state(wire::text(DEAD))
                 .with_authorized_operations(operations),
-            Ok(None) => DescribedGroup::default()
-                .with_error_code(ErrorCode::GroupIdNotFound.code())
-                .with_error_message(Some(wire::text(&format!("Group {} not found.", group.as_str()))))
+            Err(error) => DescribedGroup::default()
+                .with_error_code(error.code.code())
+                .with_error_message(error.wire_message())
                 .with_group_state(wire::text(DEAD)),
-            Err(error) => DescribedGroup::default().with_error_code(error.code.code()),
         };
         groups.push(described.with_group_id(group.clone()));
     }
     Ok(DescribeGroupsResponse::default().with_groups(groups))
 }
 
-async fn find(context: &RequestContext, group: &GroupId) -> Result<Option<GroupDescription>, ApiError> {
+async fn find(context: &RequestContext, group: &GroupId) -> Result<GroupDescription, ApiError> {
     let services = &context.services;
     let partition = services.groups.partition_of(&services.image(), group)?;
-    services.groups.runtime.inspect(partition, |shard| Ok(shard.describe(group))).await
+    services.groups.runtime.inspect(partition, |shard| shard.describe(group)).await
 }
 
 fn write(group: GroupDescription) -> DescribedGroup {

@@ -4,7 +4,8 @@
 
 use kafka_protocol::messages::{
     AlterClientQuotasResponse, AlterConfigsResponse, AlterPartitionReassignmentsResponse,
-    AlterReplicaLogDirsResponse, AlterUserScramCredentialsResponse, ApiVersionsResponse, CreateAclsResponse,
+    AlterReplicaLogDirsResponse, AlterUserScramCredentialsResponse, ApiVersionsResponse,
+    ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatResponse, CreateAclsResponse,
     CreatePartitionsResponse, CreateTopicsResponse, DeleteAclsResponse, DeleteGroupsResponse,
     DeleteRecordsResponse, DeleteTopicsResponse, DescribeAclsResponse, DescribeClientQuotasResponse,
     DescribeClusterResponse, DescribeConfigsResponse, DescribeGroupsResponse, DescribeLogDirsResponse,
@@ -46,6 +47,8 @@ error_codes! {
     AlterReplicaLogDirsResponse: [results: |topic| topic.partitions.iter().map(|partition| partition.error_code)];
     AlterUserScramCredentialsResponse: [results: |user| [user.error_code]];
     ApiVersionsResponse: error_code;
+    ConsumerGroupDescribeResponse: [groups: |group| [group.error_code]];
+    ConsumerGroupHeartbeatResponse: error_code;
     CreateAclsResponse: [results: |acl| [acl.error_code]];
     CreatePartitionsResponse: [results: |topic| [topic.error_code]];
     CreateTopicsResponse: [topics: |topic| [topic.error_code]];

@@ -19,6 +19,8 @@ pub struct Feature {
 pub const SUPPORTED: &[Feature] = &[
     // KIP-966: DescribeTopicPartitions tells the eligible leader replicas.
     Feature { name: "eligible.leader.replicas.version", min_version: 0, max_version: 1 },
+    // KIP-848: ConsumerGroupHeartbeat and what belongs to it.
+    Feature { name: "group.version", min_version: 0, max_version: 1 },
     // 3.3-IV3 to 4.4-IV2, as Kafka 4.4 itself says: the level stands for the metadata that brokers exchange.
     Feature { name: "metadata.version", min_version: 7, max_version: 33 },
     Feature { name: TRANSACTION_VERSION, min_version: 0, max_version: 2 },

@@ -2,8 +2,6 @@
 //! v1 has a rebalance timeout of its own (KIP-62), v4 gives a new member its id first (KIP-394), v5 knows static members
 //! (KIP-345), v8 says why (KIP-800), v9 may skip the assignment (KIP-814). Kafka: `KafkaApis.handleJoinGroupRequest`.
 
-use std::net::IpAddr;
-
 use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
 
@@ -51,7 +49,7 @@ fn read(context: &RequestContext, request: JoinGroupRequest) -> JoinRequest {
         member_id: wire::shared(&request.member_id),
         instance_id: request.group_instance_id.as_ref().map(wire::shared),
         client_id: context.client_id.clone().unwrap_or_default(),
-        client_host: client_host(context.connection.peer.ip()).into(),
+        client_host: wire::client_host(context.connection.peer.ip()).into(),
         fresh_uuid: context.services.rng.uuid(),
         protocol_type: wire::shared(&request.protocol_type),
         protocols: protocols.collect(),
@@ -63,17 +61,6 @@ fn read(context: &RequestContext, request: JoinGroupRequest) -> JoinRequest {
         },
         requires_known_member_id: context.version >= KNOWN_MEMBER_ID_FROM,
         supports_skipping_assignment: context.version >= SKIP_ASSIGNMENT_FROM,
-    }
-}
-
-/// As Java prints an address that has no name: `/127.0.0.1`, `/0:0:0:0:0:0:0:1`.
-fn client_host(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(address) => format!("/{address}"),
-        IpAddr::V6(address) => {
-            let groups = address.segments().map(|group| format!("{group:x}"));
-            format!("/{}", groups.join(":"))
-        }
     }
 }
 
@@ -112,18 +99,6 @@ fn write_member(member: &JoinedMember) -> JoinGroupResponseMember {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hosts_are_printed_as_java_does() {
-        for (address, printed) in [
-            ("127.0.0.1", "/127.0.0.1"),
-            ("::ffff:10.1.2.3", "/10.1.2.3"),
-            ("::1", "/0:0:0:0:0:0:0:1"),
-            ("2001:db8::7", "/2001:db8:0:0:0:0:0:7"),
-        ] {
-            assert_eq!(client_host(address.parse().expect("an address")), printed);
-        }
-    }
 
     #[test]
     fn a_missing_protocol_is_empty_before_it_may_be_null() {

@@ -3,14 +3,11 @@
 
 use kafka_protocol::messages::list_groups_response::ListedGroup;
 use kafka_protocol::messages::{GroupId, ListGroupsRequest, ListGroupsResponse};
-use kafka_protocol::protocol::StrBytes;
 
 use super::context::RequestContext;
 use super::wire;
 use crate::coordinator::group::classic::describe;
 use crate::protocol::errors::{ApiError, ErrorCode};
-
-const CLASSIC: &str = "classic";
 
 pub async fn handle(
     context: &RequestContext,
@@ -44,22 +41,22 @@ async fn list(context: &RequestContext, filter: &Filter) -> Result<Vec<ListedGro
 struct Filter {
     /// In lower case; empty: any.
     states: Vec<String>,
-    takes_classic: bool,
+    /// Likewise.
+    types: Vec<String>,
 }
 
 impl Filter {
     fn new(request: &ListGroupsRequest) -> Filter {
         let states = request.states_filter.iter().map(|state| state.to_lowercase().trim().to_owned());
-        let is_classic = |group_type: &StrBytes| group_type.to_lowercase() == CLASSIC;
-        Filter {
-            states: states.collect(),
-            takes_classic: request.types_filter.is_empty() || request.types_filter.iter().any(is_classic),
-        }
+        let types = request.types_filter.iter().map(|group_type| group_type.to_lowercase());
+        Filter { states: states.collect(), types: types.collect() }
     }
 
     fn takes(&self, group: &describe::ListedGroup) -> bool {
-        let state = group.state.to_lowercase();
-        self.takes_classic && (self.states.is_empty() || self.states.contains(&state))
+        let takes = |filter: &[String], name: &str| {
+            filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
+        };
+        takes(&self.types, group.group_type) && takes(&self.states, group.state)
     }
 }
 
@@ -68,7 +65,7 @@ fn write(group: describe::ListedGroup) -> ListedGroup {
         .with_group_id(GroupId(wire::text(&group.group)))
         .with_protocol_type(wire::text(&group.protocol_type))
         .with_group_state(wire::text(group.state))
-        .with_group_type(wire::text(CLASSIC))
+        .with_group_type(wire::text(group.group_type))
 }
 
 #[cfg(test)]
@@ -81,6 +78,7 @@ mod tests {
             group: "g".into(),
             protocol_type: "consumer".into(),
             state: "PreparingRebalance",
+            group_type: "classic",
         };
         let takes = |states: &[&str], types: &[&str]| {
             let texts = |names: &[&str]| names.iter().copied().map(wire::text).collect::<Vec<_>>();
@@ -95,5 +93,6 @@ mod tests {
         assert!(!takes(&["Stable"], &[]));
         assert!(!takes(&["no such state"], &[]));
         assert!(!takes(&[], &["no such type"]));
+        assert!(!takes(&[], &["consumer"]));
     }
 }

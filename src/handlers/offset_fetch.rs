@@ -89,7 +89,13 @@ async fn fetch_group(
     group: OffsetFetchRequestGroup,
     require_stable: bool,
 ) -> OffsetFetchResponseGroup {
-    let reading = Reading { context, group_id: &group.group_id, require_stable };
+    let reading = Reading {
+        context,
+        group: wire::shared(&group.group_id),
+        member_id: group.member_id.as_ref().map(wire::shared),
+        member_epoch: group.member_epoch,
+        require_stable,
+    };
     let fetched = match group.topics {
         Some(topics) => fetch_some(reading, topics).await,
         None => fetch_all(reading).await,
@@ -124,7 +130,7 @@ async fn fetch_some(
         wanted.push(FetchTopic { name: name.clone(), id, partitions });
         known.push((name, topic));
     }
-    let group: Arc<str> = reading.group_id.into();
+    let group = reading.group.clone();
     let (found, unstable) = reading.read(move |stored| offsets::fetch(&group, &wanted, stored)).await?;
     let mut found = found.into_iter();
     let known = known.into_iter().map(|(name, topic)| {
@@ -144,7 +150,7 @@ async fn fetch_some(
 
 /// Everything that the group has committed.
 async fn fetch_all(reading: Reading<'_>) -> Result<Vec<OffsetFetchResponseTopics>, ApiError> {
-    let group: Arc<str> = reading.group_id.into();
+    let group = reading.group.clone();
     let (found, unstable) = reading.read(move |stored| offsets::fetch_all(&group, stored)).await?;
     let partitions = |topic: TopicOffsets| {
         let name = topic.name;
@@ -171,10 +177,13 @@ async fn fetch_all(reading: Reading<'_>) -> Result<Vec<OffsetFetchResponseTopics
     Ok(topics.collect())
 }
 
-/// How the offsets of one group are read.
+/// How the offsets of one group are read, and who asks: from v9 on members of consumer groups say who they are.
 struct Reading<'a> {
     context: &'a RequestContext,
-    group_id: &'a str,
+    group: Arc<str>,
+    member_id: Option<Arc<str>>,
+    /// -1 for who is no member.
+    member_epoch: i32,
     /// Tell of the partitions whose offsets are to change (KIP-447).
     require_stable: bool,
 }
@@ -187,14 +196,21 @@ impl Reading<'_> {
         look: impl Fn(&dyn Stored) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<(T, Arc<Unstable>), ApiError> {
         let groups = &self.context.services.groups;
-        let partition = groups.partition_of(&self.context.services.image(), self.group_id)?;
+        let partition = groups.partition_of(&self.context.services.image(), &self.group)?;
         let look = move |unstable: &Arc<Unstable>, stored: &dyn Stored| Ok((look(stored)?, unstable.clone()));
+        let may_read = |shard: &GroupShard| {
+            shard.validate_offset_fetch(&self.group, self.member_id.as_deref(), self.member_epoch)
+        };
         if !self.require_stable {
-            return groups.runtime.read(partition, |_| Ok(Arc::default()), look).await;
+            let check = |shard: &GroupShard| may_read(shard).map(|()| Arc::default());
+            return groups.runtime.read(partition, check, look).await;
         }
         // A transaction that has just begun here counts before its records are committed, and one that has ended does
         // not, so the offsets are of the same moment.
-        let check = |shard: &GroupShard| Ok(Arc::new(shard.unstable(self.group_id)));
+        let check = |shard: &GroupShard| {
+            may_read(shard)?;
+            Ok(Arc::new(shard.unstable(&self.group)))
+        };
         groups.runtime.read_newest(partition, check, look).await
     }
 }

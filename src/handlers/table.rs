@@ -139,6 +139,8 @@ api_table! {
         60 describe_cluster DescribeClusterRequest "DescribeCluster" 0..=2;
         61 describe_producers DescribeProducersRequest "DescribeProducers" 0..=0;
         64 unregister_broker UnregisterBrokerRequest "UnregisterBroker" 0..=0;
+        68 consumer_group_heartbeat ConsumerGroupHeartbeatRequest "ConsumerGroupHeartbeat" 0..=1;
+        69 consumer_group_describe ConsumerGroupDescribeRequest "ConsumerGroupDescribe" 0..=1;
         74 list_config_resources ListConfigResourcesRequest "ListConfigResources" 0..=1;
         75 describe_topic_partitions DescribeTopicPartitionsRequest "DescribeTopicPartitions" 0..=0;
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use kafka_protocol::protocol::StrBytes;
@@ -48,6 +49,17 @@ pub fn shared(text: &StrBytes) -> Arc<str> {
     Arc::from(text.as_str())
 }
 
+/// As Java prints an address that has no name: `/127.0.0.1`, `/0:0:0:0:0:0:0:1`.
+pub fn client_host(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => format!("/{address}"),
+        IpAddr::V6(address) => {
+            let groups = address.segments().map(|group| format!("{group:x}"));
+            format!("/{}", groups.join(":"))
+        }
+    }
+}
+
 /// A broker's id as the codec crate holds it.
 pub fn broker_id(broker: BrokerId) -> kafka_protocol::messages::BrokerId {
     kafka_protocol::messages::BrokerId(broker.0)
@@ -89,5 +101,22 @@ impl<Key: Eq + Hash, Topic> ByMention<Key, Topic> {
 
     pub fn into_topics(self) -> Vec<Topic> {
         self.topics
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_printed_as_java_does() {
+        for (address, printed) in [
+            ("127.0.0.1", "/127.0.0.1"),
+            ("::ffff:10.1.2.3", "/10.1.2.3"),
+            ("::1", "/0:0:0:0:0:0:0:1"),
+            ("2001:db8::7", "/2001:db8:0:0:0:0:0:7"),
+        ] {
+            assert_eq!(client_host(address.parse().expect("an address")), printed);
+        }
     }
 }

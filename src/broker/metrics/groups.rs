@@ -89,7 +89,8 @@ impl Told {
 fn render_counts(exposition: &mut Exposition, groups: &GroupCounts, counts: &Counts) {
     let name = "kafka_server_group_coordinator_metrics_group_count";
     let mut family = exposition.family(name, Kind::Gauge, "Groups that this broker coordinates.");
-    family.sample(&[("protocol", "classic")], groups.all());
+    family.sample(&[("protocol", "classic")], groups.classic());
+    family.sample(&[("protocol", "consumer")], groups.consumer.all());
     for (state, help, count) in [
         ("preparingrebalance", "Groups that wait for members to join.", groups.preparing_rebalance),
         ("completingrebalance", "Groups that wait for an assignment.", groups.completing_rebalance),
@@ -103,7 +104,22 @@ fn render_counts(exposition: &mut Exposition, groups: &GroupCounts, counts: &Cou
             count,
         );
     }
+    let name = "kafka_server_group_coordinator_metrics_consumer_group_count";
+    let mut family = exposition.family(name, Kind::Gauge, "Consumer groups of KIP-848 by state.");
+    for (state, count) in [
+        ("empty", groups.consumer.empty),
+        ("assigning", groups.consumer.assigning),
+        ("reconciling", groups.consumer.reconciling),
+        ("stable", groups.consumer.stable),
+    ] {
+        family.sample(&[("state", state)], count);
+    }
     for (name, help, count) in [
+        (
+            "consumer_group_rebalance",
+            "Epochs that consumer groups of KIP-848 have begun.",
+            counts.consumer_rebalances,
+        ),
         ("offset_commit", "Offsets committed.", counts.offset_commits),
         ("offset_deletion", "Offsets deleted, expired ones included.", counts.offset_deletions),
         (

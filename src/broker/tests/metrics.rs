@@ -110,6 +110,7 @@ fn groups_and_their_lag_are_told() {
         ("kafka_consumergroup_current_offset{consumergroup=\"g\",topic=\"t\",partition=\"1\"}", 7),
         ("kafka_consumergroup_members{consumergroup=\"g\"}", 0),
         ("kafka_server_group_coordinator_metrics_group_count{protocol=\"classic\"}", 2),
+        ("kafka_server_group_coordinator_metrics_group_count{protocol=\"consumer\"}", 0),
         ("kafka_server_group_coordinator_metrics_offset_commit_count_total", 3),
         ("kafka_server_group_coordinator_metrics_offset_deletion_count_total", 0),
         ("kafka_server_group_coordinator_metrics_group_completed_rebalance_count_total", 0),

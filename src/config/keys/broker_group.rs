@@ -16,7 +16,14 @@ pub static KEYS: &[Key] = keys! {
     internal "group.consumer.assignor.offload.enable" => Boolean, "true",
         Any, ClusterWide, NoEffect(INTERNAL),
         "Whether Kafka computes assignments of consumer groups on a background thread.";
-    "group.consumer.assignors" => List, "uniform,range", Any, ReadOnly, Applied,
+    "group.consumer.assignors" => List, "uniform,range",
+        EachOneOf(&[
+            "uniform",
+            "range",
+            "org.apache.kafka.coordinator.group.assignor.UniformAssignor",
+            "org.apache.kafka.coordinator.group.assignor.RangeAssignor",
+        ]),
+        ReadOnly, Applied,
         "Server-side assignors, the default first.";
     "group.consumer.heartbeat.interval.ms" => Int, "5000", AtLeast(1), ReadOnly, Applied,
         "Heartbeat interval told to members of consumer groups.";

@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use super::classic::group::Phase;
 use super::command::Soft;
-use super::group::Group;
+use super::consumer::group::GroupState;
+use super::groups::Group;
 use super::records::Record;
+use super::records::consumer::ConsumerRecord;
 use super::shard::GroupShard;
 use crate::coordinator::shard::Event;
 
@@ -22,6 +24,8 @@ pub struct Counts {
     pub offset_deletions: u64,
     /// Generations that became stable.
     pub completed_rebalances: u64,
+    /// Epochs that consumer groups have begun.
+    pub consumer_rebalances: u64,
 }
 
 impl AddAssign for Counts {
@@ -29,12 +33,14 @@ impl AddAssign for Counts {
         self.offset_commits += other.offset_commits;
         self.offset_deletions += other.offset_deletions;
         self.completed_rebalances += other.completed_rebalances;
+        self.consumer_rebalances += other.consumer_rebalances;
     }
 }
 
 /// Groups by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GroupCounts {
+    pub consumer: ConsumerGroupCounts,
     pub preparing_rebalance: usize,
     pub completing_rebalance: usize,
     pub stable: usize,
@@ -43,12 +49,41 @@ pub struct GroupCounts {
 
 impl GroupCounts {
     pub fn all(&self) -> usize {
+        self.classic() + self.consumer.all()
+    }
+
+    pub fn classic(&self) -> usize {
         self.preparing_rebalance + self.completing_rebalance + self.stable + self.empty
+    }
+}
+
+/// Groups of KIP-848 by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConsumerGroupCounts {
+    pub empty: usize,
+    pub assigning: usize,
+    pub reconciling: usize,
+    pub stable: usize,
+}
+
+impl ConsumerGroupCounts {
+    pub fn all(&self) -> usize {
+        self.empty + self.assigning + self.reconciling + self.stable
+    }
+}
+
+impl AddAssign for ConsumerGroupCounts {
+    fn add_assign(&mut self, other: ConsumerGroupCounts) {
+        self.empty += other.empty;
+        self.assigning += other.assigning;
+        self.reconciling += other.reconciling;
+        self.stable += other.stable;
     }
 }
 
 impl AddAssign for GroupCounts {
     fn add_assign(&mut self, other: GroupCounts) {
+        self.consumer += other.consumer;
         self.preparing_rebalance += other.preparing_rebalance;
         self.completing_rebalance += other.completing_rebalance;
         self.stable += other.stable;
@@ -68,12 +103,20 @@ impl GroupShard {
     /// Tells of single groups up to `limit`.
     pub fn census(&self, limit: usize) -> Census {
         let mut groups = GroupCounts::default();
-        for group in self.groups.values().filter_map(Group::as_classic) {
-            match &group.phase {
-                Phase::Empty => groups.empty += 1,
-                Phase::PreparingRebalance { .. } => groups.preparing_rebalance += 1,
-                Phase::CompletingRebalance { .. } => groups.completing_rebalance += 1,
-                Phase::Stable => groups.stable += 1,
+        for group in self.groups.values() {
+            match group {
+                Group::Classic(group) => match &group.phase {
+                    Phase::Empty => groups.empty += 1,
+                    Phase::PreparingRebalance { .. } => groups.preparing_rebalance += 1,
+                    Phase::CompletingRebalance { .. } => groups.completing_rebalance += 1,
+                    Phase::Stable => groups.stable += 1,
+                },
+                Group::Consumer(group) => match group.state() {
+                    GroupState::Empty => groups.consumer.empty += 1,
+                    GroupState::Assigning => groups.consumer.assigning += 1,
+                    GroupState::Reconciling => groups.consumer.reconciling += 1,
+                    GroupState::Stable => groups.consumer.stable += 1,
+                },
             }
         }
         let members = self.groups.values().take(limit);
@@ -87,6 +130,9 @@ impl GroupShard {
             Event::Durable(Record::Offset(_, Some(_)))
             | Event::Transactional(_, Record::Offset(_, Some(_))) => self.counts.offset_commits += 1,
             Event::Durable(Record::Offset(_, None)) => self.counts.offset_deletions += 1,
+            Event::Durable(Record::Consumer(_, ConsumerRecord::Epoch(Some(_)))) => {
+                self.counts.consumer_rebalances += 1;
+            }
             Event::Soft(Soft::Group(group)) => {
                 let was = self.classic(&group.id).map(|group| &group.phase);
                 let completes = matches!(was, Some(Phase::CompletingRebalance { .. }))

@@ -92,7 +92,7 @@ pub struct TopicOffsets {
 /// Commits what fits, and says of each partition whether it did.
 ///
 /// Errors, which concern all partitions: GROUP_ID_NOT_FOUND or ILLEGAL_GENERATION for a group that does not exist, and
-/// those of [`Group::validate_offset_commit`](super::group::Group::validate_offset_commit).
+/// those of [`Group::validate_offset_commit`](super::groups::Group::validate_offset_commit).
 pub fn commit(
     shard: &GroupShard,
     request: CommitRequest,

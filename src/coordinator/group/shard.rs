@@ -14,11 +14,12 @@ use super::classic::leave::leave;
 use super::classic::sync::{assignment_committed, assignment_failed, sync};
 use super::classic::{ClassicGroup, Draft, MemberEvent};
 use super::command::{Command, Response, Soft};
+use super::consumer::describe::ConsumerGroupDescription;
 use super::consumer::group::GroupEvent;
 use super::consumer::topics::Surroundings;
 use super::consumer::{self, ConsumerGroup};
 use super::expiration::{self, Cursor};
-use super::group::Group;
+use super::groups::Group;
 use super::offsets;
 use super::pending::{Asked, PendingOffsets, Unstable};
 use super::records::consumer::ConsumerRecord;
@@ -68,13 +69,39 @@ impl GroupShard {
         }
     }
 
-    /// `None` for a group that does not exist.
-    pub fn describe(&self, group: &str) -> Option<GroupDescription> {
-        self.classic(group).map(ClassicGroup::describe)
+    /// GROUP_ID_NOT_FOUND for a group that does not exist, or is of the other protocol.
+    pub fn describe(&self, group: &str) -> Result<GroupDescription, ApiError> {
+        match self.groups.get(group) {
+            Some(Group::Classic(found)) => Ok(found.describe()),
+            Some(Group::Consumer(_)) => Err(not_found(format!("Group {group} is not a classic group."))),
+            None => Err(not_found(format!("Group {group} not found."))),
+        }
+    }
+
+    /// GROUP_ID_NOT_FOUND for a group that does not exist, or is of the other protocol.
+    pub fn describe_consumer(&self, group: &str) -> Result<ConsumerGroupDescription, ApiError> {
+        match self.groups.get(group) {
+            Some(Group::Consumer(found)) => Ok(found.describe(&(self.settings)())),
+            Some(Group::Classic(_)) => Err(not_found(format!("Group {group} is not a consumer group."))),
+            None => Err(not_found(format!("Group {group} not found."))),
+        }
+    }
+
+    /// Whether this member may read the group's offsets. Whoever reads as nobody may.
+    pub fn validate_offset_fetch(
+        &self,
+        group: &str,
+        member_id: Option<&str>,
+        member_epoch: i32,
+    ) -> Result<(), ApiError> {
+        match self.consumer(group) {
+            Some(group) => group.validate_offset_fetch(member_id, member_epoch),
+            None => Ok(()),
+        }
     }
 
     pub fn list(&self) -> impl Iterator<Item = ListedGroup> {
-        self.groups.values().filter_map(Group::as_classic).map(ClassicGroup::list)
+        self.groups.values().map(Group::list)
     }
 
     /// `None` also for a group of the other protocol.
@@ -309,6 +336,10 @@ impl GroupShard {
             }
         }
     }
+}
+
+fn not_found(message: String) -> ApiError {
+    ApiError::new(ErrorCode::GroupIdNotFound, message)
 }
 
 fn retried_later(outcome: Outcome<GroupShard>, group: Option<Arc<str>>) -> Outcome<GroupShard> {

@@ -40,7 +40,7 @@ pub struct TransactionalCommitRequest {
 /// Adds what fits to the transaction, and says of each partition whether it did.
 ///
 /// Errors, which concern all partitions: GROUP_ID_NOT_FOUND or ILLEGAL_GENERATION for a group that does not exist, those
-/// of [`Group::validate_transactional_commit`](super::group::Group::validate_transactional_commit),
+/// of [`Group::validate_transactional_commit`](super::groups::Group::validate_transactional_commit),
 /// INVALID_TXN_STATE for a transaction that has ended meanwhile, COORDINATOR_NOT_AVAILABLE while too much is pending.
 pub fn commit(
     shard: &GroupShard,

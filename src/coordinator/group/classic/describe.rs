@@ -32,7 +32,12 @@ pub struct ListedGroup {
     pub group: Arc<str>,
     pub protocol_type: Arc<str>,
     pub state: &'static str,
+    /// `Group.GroupType`, as tools are shown it.
+    pub group_type: &'static str,
 }
+
+/// The type of classic groups.
+const CLASSIC: &str = "classic";
 
 impl ClassicGroup {
     pub fn describe(&self) -> GroupDescription {
@@ -61,6 +66,7 @@ impl ClassicGroup {
             group: self.id.clone(),
             protocol_type: self.protocol_type.clone().unwrap_or_else(|| Arc::from("")),
             state: self.state_name(),
+            group_type: CLASSIC,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::draft::Draft;
 use super::group::{ClassicGroup, Phase};
 use super::member::{Awaiting, Member, Protocol};
 use crate::coordinator::group::command::{Command, Response};
-use crate::coordinator::group::group::Group;
+use crate::coordinator::group::groups::Group;
 use crate::coordinator::group::records::Record;
 use crate::coordinator::group::shard::GroupShard;
 use crate::coordinator::shard::{Event, Now, Outcome, RequestId};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::assignor::Assignor;
 use super::group::{ConsumerGroup, GroupEvent};
+use super::target::configured_assignors;
 use super::topics::{ConsumerSettings, Topics, metadata_hash};
 use crate::config::broker::GroupSettings;
 use crate::coordinator::group::classic::MemberEvent;
@@ -66,10 +67,8 @@ impl Draft {
 
     /// The assignor that most members ask for; else the first that the broker is configured with.
     pub fn assignor(&self) -> Assignor {
-        let configured = self.settings.group_consumer_assignors.iter();
-        let mut configured = configured.filter_map(|name| Assignor::parse(name));
         let preferred = self.group.preferred_assignor().and_then(|name| Assignor::parse(name));
-        preferred.or_else(|| configured.next()).unwrap_or(Assignor::Uniform)
+        preferred.or_else(|| configured_assignors(&self.settings).next()).unwrap_or(Assignor::Uniform)
     }
 
     /// Begins a new group epoch when `bump` says so, or when the topics that the group reads differ from what they were
@@ -100,9 +99,10 @@ impl Draft {
 
     /// Takes members out of the group. Whoever is left gets new targets at the next heartbeat.
     pub fn fence(&mut self, member_ids: &[Arc<str>]) {
-        for id in member_ids {
-            self.remove(id);
-        }
+        let regex = |id| self.group.members.get(id).and_then(|member| member.metadata.regex()).cloned();
+        let regexes: Vec<Arc<str>> = member_ids.iter().filter_map(regex).collect();
+        member_ids.iter().for_each(|id| self.remove(id));
+        regexes.iter().for_each(|regex| self.forget_unused(regex));
         self.bump_epoch(self.metadata_hash());
         if self.group.is_empty() {
             // Whoever comes next does not wait for the assignment interval.

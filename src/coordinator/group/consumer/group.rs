@@ -32,7 +32,7 @@ pub struct Member {
 
 impl Member {
     /// One that has not told anything.
-    pub fn new() -> Member {
+    pub fn unknown() -> Member {
         let metadata = MemberMetadata {
             instance_id: None,
             rack_id: None,
@@ -170,7 +170,7 @@ impl ConsumerGroup {
 
     /// What the member reads, by name and by its resolved regular expression.
     pub fn topics_of<'a>(&'a self, metadata: &'a MemberMetadata) -> impl Iterator<Item = &'a Arc<str>> {
-        let regex = metadata.subscribed_regex.as_ref().and_then(|regex| self.regexes.get(regex));
+        let regex = metadata.regex().and_then(|regex| self.regexes.get(regex));
         metadata.subscribed_topics.iter().chain(regex.into_iter().flat_map(|resolved| resolved.topics.iter()))
     }
 
@@ -224,7 +224,7 @@ impl ConsumerGroup {
             ConsumerRecord::Epoch(None) => {}
             ConsumerRecord::PartitionMetadata(value) => self.has_partition_metadata = value.is_some(),
             ConsumerRecord::Member(id, Some(metadata)) => {
-                let member = self.members.get(id).cloned().unwrap_or_else(Member::new);
+                let member = self.members.get(id).cloned().unwrap_or_else(Member::unknown);
                 self.set_member(id, Some(Member { metadata: metadata.clone(), ..member }));
             }
             ConsumerRecord::Member(id, None) => self.set_member(id, None),
@@ -239,7 +239,7 @@ impl ConsumerGroup {
                 self.targets.remove(id);
             }
             ConsumerRecord::Current(id, Some(current)) => {
-                let member = self.members.get(id).cloned().unwrap_or_else(Member::new);
+                let member = self.members.get(id).cloned().unwrap_or_else(Member::unknown);
                 self.set_member(id, Some(Member { current: current.clone(), ..member }));
             }
             ConsumerRecord::Current(id, None) => {
@@ -307,7 +307,7 @@ impl ConsumerGroup {
     fn count_metadata(&mut self, id: &Arc<str>, old: Option<&MemberMetadata>, new: Option<&MemberMetadata>) {
         if let Some(old) = old {
             uncount(&mut self.subscribed_topics, &old.subscribed_topics);
-            uncount(&mut self.subscribed_regexes, &old.subscribed_regex);
+            uncount(&mut self.subscribed_regexes, old.regex());
             uncount(&mut self.assignors, &old.server_assignor);
             let instance_id = old.instance_id.as_ref();
             if let Some(instance_id) =
@@ -318,7 +318,7 @@ impl ConsumerGroup {
         }
         if let Some(new) = new {
             count(&mut self.subscribed_topics, &new.subscribed_topics);
-            count(&mut self.subscribed_regexes, &new.subscribed_regex);
+            count(&mut self.subscribed_regexes, new.regex());
             count(&mut self.assignors, &new.server_assignor);
             if let Some(instance_id) = &new.instance_id {
                 self.static_members.insert(instance_id.clone(), id.clone());

@@ -13,7 +13,7 @@ use super::reconcile::Reconciliation;
 use super::request::{HeartbeatRequest, HeartbeatResponse};
 use super::topics::topic_ids;
 use crate::coordinator::group::command::Response;
-use crate::coordinator::group::group::Group;
+use crate::coordinator::group::groups::Group;
 use crate::coordinator::group::records::Record;
 use crate::coordinator::group::records::consumer::{
     ConsumerRecord, CurrentAssignment, MemberState, OwnedPartitions,
@@ -76,10 +76,13 @@ impl Draft {
             Some(instance_id) => self.static_member(&member_id, instance_id, request)?,
         };
         let has_changed_topics = self.store_metadata(&member_id, &before, request);
+        let has_changed_regex = self.update_regex(&before.metadata, &member_id)?;
+        let has_refreshed = self.refresh_regexes()?;
         let has_changed_assignor = assignor_before != self.assignor();
-        self.refresh_subscription(has_changed_topics || has_changed_assignor);
+        let has_changed_subscription = has_changed_topics || has_changed_regex;
+        self.refresh_subscription(has_changed_subscription || has_refreshed || has_changed_assignor);
         self.update_targets()?;
-        self.reconcile(&member_id, has_changed_topics, request.owned.as_ref())?;
+        self.reconcile(&member_id, has_changed_subscription, request.owned.as_ref())?;
         self.heard(&member_id);
         let after = self.group.member(&member_id)?;
         let tells_assignment =
@@ -109,7 +112,7 @@ impl Draft {
 
     fn dynamic_member(&self, member_id: &Arc<str>, request: &HeartbeatRequest) -> Result<Member, ApiError> {
         let member = match self.group.members.get(member_id) {
-            None if request.is_joining() => return Ok(Member::new()),
+            None if request.is_joining() => return Ok(Member::unknown()),
             Some(_) | None => self.group.member(member_id)?,
         };
         check_epoch(member, request)?;
@@ -126,7 +129,7 @@ impl Draft {
         let existing = self.group.static_member(instance_id).map(|(id, member)| (id.clone(), member.clone()));
         let Some((owner_id, owner)) = existing else {
             return match request.is_joining() {
-                true => Ok(self.group.members.get(member_id).cloned().unwrap_or_else(Member::new)),
+                true => Ok(self.group.members.get(member_id).cloned().unwrap_or_else(Member::unknown)),
                 false => Err(unknown_instance(instance_id)),
             };
         };

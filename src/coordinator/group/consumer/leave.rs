@@ -8,7 +8,7 @@ use super::group::{ConsumerGroup, STATIC_LEAVE_EPOCH};
 use super::heartbeat::{check_instance, not_a_consumer_group, unknown_instance};
 use super::request::{HeartbeatRequest, HeartbeatResponse};
 use crate::coordinator::group::command::Response;
-use crate::coordinator::group::group::Group;
+use crate::coordinator::group::groups::Group;
 use crate::coordinator::group::records::consumer::{ConsumerRecord, CurrentAssignment, OwnedPartitions};
 use crate::coordinator::group::shard::GroupShard;
 use crate::coordinator::shard::{Now, Outcome, RequestId};

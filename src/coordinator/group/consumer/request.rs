@@ -7,7 +7,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::assignment::Assignment;
+use super::assignor::Assignor;
 use super::group::{LEAVE_EPOCH, STATIC_LEAVE_EPOCH};
+use super::target::configured_assignors;
 use crate::config::broker::GroupSettings;
 use crate::coordinator::group::records::consumer::MemberMetadata;
 use crate::protocol::errors::{ApiError, ErrorCode};
@@ -75,10 +77,10 @@ impl HeartbeatRequest {
         not_empty(self.instance_id.as_ref(), "InstanceId can't be empty.")?;
         not_empty(self.rack_id.as_ref(), "RackId can't be empty.")?;
         self.validate_epoch()?;
-        let assignors = &settings.group_consumer_assignors;
         match &self.server_assignor {
-            Some(name) if !assignors.iter().any(|assignor| **assignor == **name) => {
-                let supported = assignors.join(", ");
+            Some(name) if !configured_assignors(settings).any(|assignor| assignor.name() == &**name) => {
+                let supported: Vec<&str> = configured_assignors(settings).map(Assignor::name).collect();
+                let supported = supported.join(", ");
                 let message =
                     format!("ServerAssignor {name} is not supported. Supported assignors: {supported}.");
                 Err(ApiError::new(ErrorCode::UnsupportedAssignor, message))

@@ -5,13 +5,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::assignment::Assignment;
-use super::assignor::{AssignorError, MemberSpec, assign};
+use super::assignor::{Assignor, AssignorError, MemberSpec, assign};
 use super::draft::Draft;
 use super::group::Member;
 use super::topics::topic_ids;
+use crate::config::broker::GroupSettings;
 use crate::coordinator::group::records::consumer::{ConsumerRecord, TargetEpoch};
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::TopicId;
+
+/// Where Kafka's own assignors stand, for configurations that name their classes.
+const KAFKAS_PACKAGE: &str = "org.apache.kafka.coordinator.group.assignor.";
+
+/// `group.consumer.assignors`, by name or by Kafka's class.
+pub(in crate::coordinator::group) fn configured_assignors(
+    settings: &GroupSettings,
+) -> impl Iterator<Item = Assignor> {
+    settings.group_consumer_assignors.iter().filter_map(|name| match name.strip_prefix(KAFKAS_PACKAGE) {
+        Some("UniformAssignor") => Some(Assignor::Uniform),
+        Some("RangeAssignor") => Some(Assignor::Range),
+        Some(_) | None => Assignor::parse(name),
+    })
+}
 
 impl Draft {
     /// Makes the targets of the group's epoch, unless they are made, or the last ones are too young: then a later heartbeat
@@ -48,7 +63,7 @@ impl Draft {
         let mut known: BTreeMap<Subscription<'_>, BTreeSet<TopicId>> = BTreeMap::new();
         let mut spec = |id: &Arc<str>, member: &Member| {
             let metadata = &group.members[id].metadata;
-            let subscription = (&metadata.subscribed_topics, metadata.subscribed_regex.as_ref());
+            let subscription = (&metadata.subscribed_topics, metadata.regex());
             let topics = known
                 .entry(subscription)
                 .or_insert_with(|| topic_ids(group.topics_of(metadata), &*self.topics))

@@ -73,6 +73,7 @@ pub struct MemberMetadata {
     /// As Java prints an address without a name: `/127.0.0.1`.
     pub client_host: Arc<str>,
     pub subscribed_topics: BTreeSet<Arc<str>>,
+    /// Empty when it was given up.
     pub subscribed_regex: Option<Arc<str>>,
     /// -1 when the member has not said.
     pub rebalance_timeout_ms: i32,
@@ -135,6 +136,13 @@ impl ConsumerRecord {
     }
 }
 
+impl MemberMetadata {
+    /// The regular expression that the member reads by, if it does.
+    pub fn regex(&self) -> Option<&Arc<str>> {
+        self.subscribed_regex.as_ref().filter(|regex| !regex.is_empty())
+    }
+}
+
 impl MemberState {
     fn code(self) -> i8 {
         match self {
@@ -186,12 +194,15 @@ pub fn encode(group: &str, record: &ConsumerRecord) -> KeyValue {
     }
 }
 
-/// What follows the type in a key, and the value of it.
+/// What follows the type in a key, and the value of it; `None` for a type that is none of these.
 pub fn decode(
     key_type: i16,
     key: &mut Reader<'_>,
     value: Option<&[u8]>,
 ) -> Result<Option<Record>, MalformedRecord> {
+    if !KEY_TYPES.contains(&key_type) {
+        return Ok(None);
+    }
     let group: Arc<str> = key.owned_string().map_err(super::in_key)?.into();
     let mut name = || key.owned_string().map(Arc::<str>::from).map_err(super::in_key);
     let record = match key_type {

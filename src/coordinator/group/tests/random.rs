@@ -15,7 +15,7 @@ use crate::coordinator::group::classic::leave::{LeaveRequest, LeavingMember};
 use crate::coordinator::group::classic::member::Protocol;
 use crate::coordinator::group::classic::sync::SyncRequest;
 use crate::coordinator::group::command::{Command, Response};
-use crate::coordinator::group::group::Group;
+use crate::coordinator::group::groups::Group;
 use crate::coordinator::group::offsets::{
     self, CommitPartition, CommitRequest, CommitTopic, DeleteOffsetsRequest,
 };

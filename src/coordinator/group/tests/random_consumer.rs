@@ -41,6 +41,7 @@ struct Chaos {
     /// The client of each request, and the epoch that it was sent in.
     asked: BTreeMap<String, (usize, i32)>,
     requests: u128,
+    checks: usize,
     group_epoch: i32,
 }
 
@@ -51,7 +52,15 @@ impl Chaos {
         let interval_ms = *random.choice(&[0, 1000]).unwrap();
         world.configure(|settings| settings.group_consumer_assignment_interval_ms = interval_ms);
         world.topics.lock().put("a", 3);
-        Chaos { random, world, clients: Vec::new(), asked: BTreeMap::new(), requests: 0, group_epoch: 0 }
+        Chaos {
+            random,
+            world,
+            clients: Vec::new(),
+            asked: BTreeMap::new(),
+            requests: 0,
+            checks: 0,
+            group_epoch: 0,
+        }
     }
 
     fn group(&self) -> Option<&ConsumerGroup> {
@@ -232,6 +241,31 @@ impl Chaos {
     }
 
     fn check(&mut self) {
+        self.checks += 1;
+        if self.checks % 10 == 0 {
+            self.check_log();
+        }
+        let Some(group) = self.group() else {
+            self.group_epoch = 0;
+            return;
+        };
+        assert!(group.epoch >= self.group_epoch, "the group epoch went back");
+        let earliest = self.world.shard.next_deadline_of("g");
+        assert!(group.next_deadline().is_none_or(|due| earliest.is_some_and(|listed| listed <= due)));
+        let mut owners = BTreeMap::new();
+        for client in self.clients.iter().filter(|client| group.members.contains_key(&client.member_id)) {
+            for (topic, partitions) in &client.owned {
+                for partition in partitions {
+                    let other = owners.insert((*topic, *partition), &client.member_id);
+                    assert_eq!(other, None, "{partition} has two owners, one of them {}", client.member_id);
+                }
+            }
+        }
+        self.group_epoch = group.epoch;
+    }
+
+    /// What a restart would find.
+    fn check_log(&self) {
         let (memory, replayed, restored) = (self.group(), self.world.replayed(), self.world.restored());
         let durable = |group: Option<&ConsumerGroup>| {
             group.map(|group| ConsumerGroup {
@@ -251,23 +285,6 @@ impl Chaos {
             durable(restored.consumer("g")),
             "the view does not say what the memory knows"
         );
-        let Some(group) = memory else {
-            self.group_epoch = 0;
-            return;
-        };
-        assert!(group.epoch >= self.group_epoch, "the group epoch went back");
-        let earliest = self.world.shard.next_deadline_of("g");
-        assert!(group.next_deadline().is_none_or(|due| earliest.is_some_and(|listed| listed <= due)));
-        let mut owners = BTreeMap::new();
-        for client in self.clients.iter().filter(|client| group.members.contains_key(&client.member_id)) {
-            for (topic, partitions) in &client.owned {
-                for partition in partitions {
-                    let other = owners.insert((*topic, *partition), &client.member_id);
-                    assert_eq!(other, None, "{partition} has two owners, one of them {}", client.member_id);
-                }
-            }
-        }
-        self.group_epoch = group.epoch;
     }
 
     /// Nothing changes any more, and everybody who is there heartbeats.

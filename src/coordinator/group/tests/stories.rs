@@ -21,7 +21,7 @@ use crate::coordinator::group::classic::member::{Awaiting, Protocol};
 use crate::coordinator::group::classic::sync::SyncRequest;
 use crate::coordinator::group::command::Command;
 use crate::coordinator::group::consumer::HeartbeatRequest as ConsumerHeartbeatRequest;
-use crate::coordinator::group::group::Group;
+use crate::coordinator::group::groups::Group;
 use crate::coordinator::group::offsets::{self, CommitPartition, CommitRequest, CommitTopic};
 use crate::coordinator::group::records;
 use crate::coordinator::group::transactional::TransactionalCommitRequest;

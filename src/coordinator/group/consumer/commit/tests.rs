@@ -24,7 +24,7 @@ fn group(classic: bool) -> ConsumerGroup {
         pending_revocation: since(1, 8),
     };
     let classic = classic.then(|| ClassicMetadata { session_timeout_ms: 1, protocols: Arc::from([]) });
-    let metadata = MemberMetadata { classic, ..MemberMetadata::clone(&Member::new().metadata) };
+    let metadata = MemberMetadata { classic, ..MemberMetadata::clone(&Member::unknown().metadata) };
     group.replay(&ConsumerRecord::Member(Arc::from("m"), Some(Arc::new(metadata))));
     group.replay(&ConsumerRecord::Current(Arc::from("m"), Some(Arc::new(current))));
     group

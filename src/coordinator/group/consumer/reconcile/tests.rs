@@ -170,6 +170,10 @@ fn an_unknown_state_is_left_with_empty_hands() {
     rejoining.check("stable 11<9 has [a0@9 a1@11] gives up []");
 }
 
+fn without_epochs(owned: &OwnedPartitions) -> Assignment {
+    owned.iter().map(|(topic, of)| (*topic, of.keys().copied().collect())).collect()
+}
+
 /// Members that step in any order, some of them lying still, come to their targets, and never share a partition.
 #[test]
 fn members_come_to_their_targets_and_never_share() {
@@ -209,10 +213,7 @@ fn members_come_to_their_targets_and_never_share() {
                 assert!(next.member_epoch >= current[who].member_epoch, "seed {seed}: an epoch went back");
                 current[who] = next;
                 // The client drops what it must at once, and has the rest.
-                let has = |owned: &OwnedPartitions| -> Assignment {
-                    owned.iter().map(|(topic, of)| (*topic, of.keys().copied().collect())).collect()
-                };
-                client[who] = has(&current[who].assigned);
+                client[who] = without_epochs(&current[who].assigned);
                 let mut owners = BTreeMap::new();
                 for (who, owned) in client.iter().enumerate() {
                     for partition in owned.values().flatten() {

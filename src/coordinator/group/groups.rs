@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::classic::describe::ListedGroup;
 use super::classic::{ClassicGroup, MemberEvent, OffsetExpiration};
 use super::consumer::ConsumerGroup;
 use super::consumer::commit::Commit;
@@ -36,6 +37,13 @@ impl Group {
         match self {
             Group::Consumer(group) => Some(group),
             Group::Classic(_) => None,
+        }
+    }
+
+    pub fn list(&self) -> ListedGroup {
+        match self {
+            Group::Classic(group) => group.list(),
+            Group::Consumer(group) => group.list(),
         }
     }
 
