@@ -61,7 +61,8 @@
 //! - KIP-98 idempotent producers, transactions, batch format 2, isolation: `log/producer_state.rs`, `log/append.rs`,
 //!   `handlers/init_producer_id.rs`, `protocol/batch.rs`, `protocol/summary.rs`, `handlers/fetch/mod.rs`; offsets in
 //!   transactions: `coordinator/group/transactional.rs`, `coordinator/transaction/mod.rs`,
-//!   `coordinator/transaction/init_producer_id.rs`, `coordinator/transaction/add_partitions.rs`; markers:
+//!   `coordinator/transaction/init_producer_id.rs`, `coordinator/transaction/add_partitions.rs`,
+//!   `handlers/add_partitions_to_txn.rs`, `handlers/add_offsets_to_txn.rs`, `handlers/end_txn.rs`; markers:
 //!   `handlers/write_txn_markers.rs`, `protocol/txn_markers.rs`; records: `handlers/produce/transactions.rs`
 //! - KIP-101 leader epochs instead of high watermarks for truncation: `log/epochs.rs`,
 //!   `handlers/offset_for_leader_epoch.rs`
@@ -126,13 +127,15 @@
 //! - KIP-569 documentation and types in DescribeConfigs: `config/describe.rs`, `handlers/describe_configs.rs`
 //! - KIP-584 features: `handlers/features.rs`, `handlers/update_features.rs`, `handlers/api_versions.rs`,
 //!   `controller/features.rs`
+//! - KIP-588 PRODUCER_FENCED to clients that know it: `handlers/transactional.rs`
 //! - KIP-595 raft, diverging epochs: `raft/mod.rs`, `handlers/describe_quorum.rs`, `handlers/fetch/look.rs`
 //! - KIP-599 quota on partitions: `handlers/quotas.rs`, `security/rate.rs`, `handlers/create_topics.rs`,
 //!   `handlers/create_partitions.rs`, `handlers/delete_topics.rs`, `handlers/metadata.rs`
 //! - KIP-630 snapshots: `raft/checkpoint.rs`
 //! - KIP-631 registration of brokers: `broker/registration.rs`, `controller/brokers.rs`
 //! - KIP-664 tools for transactions: `handlers/describe_producers.rs`, `coordinator/transaction/describe.rs`,
-//!   `handlers/write_txn_markers.rs`
+//!   `handlers/write_txn_markers.rs`,
+//!   `handlers/describe_transactions.rs`, `handlers/list_transactions.rs`
 //! - KIP-699 many keys in FindCoordinator: `handlers/find_coordinator.rs`
 //! - KIP-700 DescribeCluster: `handlers/describe_cluster.rs`
 //! - KIP-709 many groups in OffsetFetch: `handlers/offset_fetch.rs`
@@ -157,12 +160,13 @@
 //!   offsets outside of its transaction: `coordinator/group/transactional.rs`, `coordinator/transaction/metadata.rs`,
 //!   `coordinator/transaction/add_partitions.rs`, `coordinator/transaction/end_transaction.rs`,
 //!   `coordinator/transaction/records.rs`, `handlers/produce/transactions.rs`, `handlers/features.rs`,
+//!   `handlers/add_partitions_to_txn.rs`, `handlers/add_offsets_to_txn.rs`, `handlers/end_txn.rs`,
 //!   `handlers/txn_offset_commit.rs`
 //! - KIP-915 tags of later releases in records: `coordinator/group/records.rs`
 //! - KIP-919 endpoint types: `handlers/describe_cluster.rs`
 //! - KIP-966 eligible leader replicas: `handlers/describe_topic_partitions.rs`, `handlers/features.rs`,
 //!   `broker/registration.rs`, `controller/configs.rs`, `controller/image.rs`, `controller/partition_change.rs`
-//! - KIP-994 transactions by duration: `coordinator/transaction/describe.rs`
+//! - KIP-994 transactions by duration: `coordinator/transaction/describe.rs`, `handlers/list_transactions.rs`
 //! - KIP-1000 names of client-metrics subscriptions: `handlers/list_config_resources.rs`
 //! - KIP-1005 tiered offsets: `handlers/list_offsets.rs`
 //! - KIP-1023 tiered offsets: `handlers/list_offsets.rs`

@@ -3,19 +3,19 @@
 //! Produce and Fetch have codecs of their own and count while they answer.
 
 use kafka_protocol::messages::{
-    AlterClientQuotasResponse, AlterConfigsResponse, AlterPartitionReassignmentsResponse,
-    AlterReplicaLogDirsResponse, AlterUserScramCredentialsResponse, ApiVersionsResponse,
-    ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatResponse, CreateAclsResponse,
+    AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, AlterClientQuotasResponse, AlterConfigsResponse,
+    AlterPartitionReassignmentsResponse, AlterReplicaLogDirsResponse, AlterUserScramCredentialsResponse,
+    ApiVersionsResponse, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatResponse, CreateAclsResponse,
     CreatePartitionsResponse, CreateTopicsResponse, DeleteAclsResponse, DeleteGroupsResponse,
     DeleteRecordsResponse, DeleteTopicsResponse, DescribeAclsResponse, DescribeClientQuotasResponse,
     DescribeClusterResponse, DescribeConfigsResponse, DescribeGroupsResponse, DescribeLogDirsResponse,
     DescribeProducersResponse, DescribeQuorumResponse, DescribeTopicPartitionsResponse,
-    DescribeUserScramCredentialsResponse, ElectLeadersResponse, FindCoordinatorResponse, HeartbeatResponse,
-    IncrementalAlterConfigsResponse, InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse,
-    ListConfigResourcesResponse, ListGroupsResponse, ListOffsetsResponse, ListPartitionReassignmentsResponse,
-    MetadataResponse, OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchResponse,
-    OffsetForLeaderEpochResponse, SyncGroupResponse, UnregisterBrokerResponse, UpdateFeaturesResponse,
-    WriteTxnMarkersResponse,
+    DescribeTransactionsResponse, DescribeUserScramCredentialsResponse, ElectLeadersResponse, EndTxnResponse,
+    FindCoordinatorResponse, HeartbeatResponse, IncrementalAlterConfigsResponse, InitProducerIdResponse,
+    JoinGroupResponse, LeaveGroupResponse, ListConfigResourcesResponse, ListGroupsResponse,
+    ListOffsetsResponse, ListPartitionReassignmentsResponse, ListTransactionsResponse, MetadataResponse,
+    OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchResponse, OffsetForLeaderEpochResponse,
+    SyncGroupResponse, UnregisterBrokerResponse, UpdateFeaturesResponse, WriteTxnMarkersResponse,
 };
 
 /// An answer that says of each of its parts whether it worked.
@@ -39,6 +39,7 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    AddOffsetsToTxnResponse: error_code;
     AlterClientQuotasResponse: [entries: |entity| [entity.error_code]];
     AlterConfigsResponse: [responses: |resource| [resource.error_code]];
     AlterPartitionReassignmentsResponse: error_code [responses: |topic| {
@@ -69,10 +70,12 @@ error_codes! {
     DescribeTopicPartitionsResponse: [topics: |topic| {
         topic.partitions.iter().map(|partition| partition.error_code).chain([topic.error_code])
     }];
+    DescribeTransactionsResponse: [transaction_states: |transaction| [transaction.error_code]];
     DescribeUserScramCredentialsResponse: error_code [results: |user| [user.error_code]];
     ElectLeadersResponse: error_code [replica_election_results: |topic| {
         topic.partition_result.iter().map(|partition| partition.error_code)
     }];
+    EndTxnResponse: error_code;
     FindCoordinatorResponse: error_code [coordinators: |coordinator| [coordinator.error_code]];
     HeartbeatResponse: error_code;
     IncrementalAlterConfigsResponse: [responses: |resource| [resource.error_code]];
@@ -83,6 +86,7 @@ error_codes! {
     ListGroupsResponse: error_code;
     ListOffsetsResponse: [topics: |topic| topic.partitions.iter().map(|partition| partition.error_code)];
     ListPartitionReassignmentsResponse: error_code;
+    ListTransactionsResponse: error_code;
     MetadataResponse: error_code [topics: |topic| {
         topic.partitions.iter().map(|partition| partition.error_code).chain([topic.error_code])
     }];
@@ -99,6 +103,16 @@ error_codes! {
     WriteTxnMarkersResponse: [markers: |marker| {
         marker.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code)
     }];
+}
+
+/// v4 and later have transactions, earlier versions the topics of one.
+impl ErrorCodes for AddPartitionsToTxnResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        let of_transactions = self.results_by_transaction.iter().flat_map(|result| &result.topic_results);
+        let topics = of_transactions.chain(&self.results_by_topic_v3_and_below);
+        let partitions = topics.flat_map(|topic| &topic.results_by_partition);
+        [self.error_code].into_iter().chain(partitions.map(|partition| partition.partition_error_code))
+    }
 }
 
 /// v8 and later have groups, earlier versions the topics of one.

@@ -1,7 +1,8 @@
-//! FindCoordinator (key 10), v0-6: the broker that leads a group's partition of `__consumer_offsets`.
+//! FindCoordinator (key 10), v0-6: the broker that leads a group's partition of `__consumer_offsets`, or that of a
+//! transactional id in `__transaction_state`.
 //!
 //! KIP-699 (v4: many keys in one request), KIP-98 (transactional ids) and KIP-932 (v6: share groups), for which there
-//! is no coordinator here. The first question for a group creates the topic, and is answered when it can be used,
+//! is no coordinator here. The first question creates the topic, and is answered when it can be used,
 //! where Kafka answers COORDINATOR_NOT_AVAILABLE. Kafka: `KafkaApis.handleFindCoordinatorRequest`.
 
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
@@ -9,11 +10,10 @@ use kafka_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::context::RequestContext;
-use super::groups;
-use super::wire;
+use super::{groups, transactions, wire};
 use crate::controller::ClusterImage;
 use crate::protocol::errors::ErrorCode;
-use crate::protocol::ids::{BrokerId, parse_uuid_text};
+use crate::protocol::ids::{BrokerId, PartitionIndex, parse_uuid_text};
 
 /// First version with many keys.
 const KEYS_SINCE_VERSION: i16 = 4;
@@ -50,7 +50,11 @@ pub async fn handle(
 
 /// Has the topic of these keys created if it can be.
 async fn prepare(context: &RequestContext, key_type: i8, keys: &[&str]) -> Result<(), ErrorCode> {
-    if key_type == GROUP { context.services.groups.ensure_topic(keys).await } else { Ok(()) }
+    match key_type {
+        GROUP => context.services.groups.ensure_topic(keys).await,
+        TRANSACTION => context.services.transactions.ensure_topic(keys).await,
+        _ => Ok(()),
+    }
 }
 
 /// Where a coordinator is reached.
@@ -67,9 +71,17 @@ impl Node {
 }
 
 fn find(context: &RequestContext, key_type: i8, key: &str) -> Result<Node, ErrorCode> {
+    let services = &context.services;
+    let image = services.image();
     match key_type {
-        GROUP => find_group(context, key),
-        TRANSACTION => Err(ErrorCode::CoordinatorNotAvailable),
+        GROUP => {
+            let partition = services.groups.partition_of(&image, key)?;
+            find_leader(context, &image, groups::TOPIC, partition)
+        }
+        TRANSACTION => {
+            let partition = services.transactions.partition_of(&image, key)?;
+            find_leader(context, &image, transactions::TOPIC, partition)
+        }
         SHARE if context.version >= SHARE_SINCE_VERSION && is_share_key(key) => {
             Err(ErrorCode::CoordinatorNotAvailable)
         }
@@ -77,13 +89,15 @@ fn find(context: &RequestContext, key_type: i8, key: &str) -> Result<Node, Error
     }
 }
 
-fn find_group(context: &RequestContext, group_id: &str) -> Result<Node, ErrorCode> {
-    let services = &context.services;
-    let image = services.image();
-    let partition = services.groups.partition_of(&image, group_id)?;
-    let leader = image.partition(groups::TOPIC, partition).map(|partition| partition.leader);
+fn find_leader(
+    context: &RequestContext,
+    image: &ClusterImage,
+    topic: &str,
+    partition: PartitionIndex,
+) -> Result<Node, ErrorCode> {
+    let leader = image.partition(topic, partition).map(|partition| partition.leader);
     leader
-        .and_then(|leader| node(&image, leader, &context.connection.listener))
+        .and_then(|leader| node(image, leader, &context.connection.listener))
         .ok_or(ErrorCode::CoordinatorNotAvailable)
 }
 

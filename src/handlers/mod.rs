@@ -8,6 +8,8 @@
 //! the store. What a message's fields allow is decided here; rules of the cluster are the controller's. Kafka:
 //! `KafkaApis`, `ControllerApis`.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod alter_client_quotas;
 mod alter_configs;
 mod alter_partition_reassignments;
@@ -38,8 +40,10 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod describe_transactions;
 mod describe_user_scram_credentials;
 mod elect_leaders;
+mod end_txn;
 mod error_codes;
 pub mod features;
 pub mod fetch;
@@ -54,6 +58,7 @@ mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
+mod list_transactions;
 mod logger_levels;
 mod metadata;
 mod offset_commit;
@@ -68,6 +73,7 @@ pub mod services;
 mod sync_group;
 pub mod table;
 mod throttle;
+mod transactional;
 pub mod transactions;
 mod txn_offset_commit;
 mod unregister_broker;

@@ -114,6 +114,9 @@ api_table! {
         21 delete_records DeleteRecordsRequest "DeleteRecords" 0..=2;
         22 init_producer_id InitProducerIdRequest "InitProducerId" 0..=5;
         23 offset_for_leader_epoch OffsetForLeaderEpochRequest "OffsetForLeaderEpoch" 2..=4;
+        24 add_partitions_to_txn AddPartitionsToTxnRequest "AddPartitionsToTxn" 0..=5;
+        25 add_offsets_to_txn AddOffsetsToTxnRequest "AddOffsetsToTxn" 0..=4;
+        26 end_txn EndTxnRequest "EndTxn" 0..=5;
         27 write_txn_markers WriteTxnMarkersRequest "WriteTxnMarkers" 1..=2;
         28 txn_offset_commit TxnOffsetCommitRequest "TxnOffsetCommit" 0..=6;
         29 describe_acls DescribeAclsRequest "DescribeAcls" 1..=3;
@@ -139,6 +142,8 @@ api_table! {
         60 describe_cluster DescribeClusterRequest "DescribeCluster" 0..=2;
         61 describe_producers DescribeProducersRequest "DescribeProducers" 0..=0;
         64 unregister_broker UnregisterBrokerRequest "UnregisterBroker" 0..=0;
+        65 describe_transactions DescribeTransactionsRequest "DescribeTransactions" 0..=0;
+        66 list_transactions ListTransactionsRequest "ListTransactions" 0..=1;
         68 consumer_group_heartbeat ConsumerGroupHeartbeatRequest "ConsumerGroupHeartbeat" 0..=1;
         69 consumer_group_describe ConsumerGroupDescribeRequest "ConsumerGroupDescribe" 0..=1;
         74 list_config_resources ListConfigResourcesRequest "ListConfigResources" 0..=1;
