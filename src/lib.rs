@@ -177,7 +177,8 @@
 //! - KIP-1101 hash of the topics of a group: `coordinator/group/consumer/topics.rs`
 //! - KIP-1102 Metadata v13: `handlers/metadata.rs`
 //! - KIP-1142 ListConfigResources: `handlers/list_config_resources.rs`
-//! - KIP-1152 transactions by a pattern of their ids: `coordinator/transaction/describe.rs`
+//! - KIP-1152 transactions by a pattern of their ids: `coordinator/transaction/describe.rs`,
+//!   `handlers/list_transactions.rs`
 //! - KIP-1228 the transaction version of a marker: `protocol/txn_markers.rs`, `handlers/write_txn_markers.rs`
 //! - KIP-1242 clients at the wrong address: `handlers/api_versions.rs`
 //! - KIP-1251 assignment epochs of partitions: `coordinator/group/consumer/commit.rs`,

@@ -1,5 +1,5 @@
-//! ListTransactions (key 66), v0-1: the transactional ids that this broker coordinates (KIP-664). v1 filters by duration
-//! (KIP-994). Kafka: `TransactionStateManager.listTransactionStates`.
+//! ListTransactions (key 66), v0-2: the transactional ids that this broker coordinates (KIP-664). v1 filters by duration
+//! (KIP-994), v2 by a pattern of the whole id (KIP-1152). Kafka: `TransactionStateManager.listTransactionStates`.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +8,7 @@ use kafka_protocol::messages::{ListTransactionsRequest, ListTransactionsResponse
 
 use super::context::RequestContext;
 use super::wire;
+use crate::coordinator::group::consumer::regex::TopicPattern;
 use crate::coordinator::transaction::describe::{ListFilter, ListedTransaction, states_of};
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::{ProducerId, Timestamp};
@@ -17,7 +18,7 @@ pub async fn handle(
     request: ListTransactionsRequest,
 ) -> anyhow::Result<ListTransactionsResponse> {
     let (filter, unknown_states) = filter(&request, context.services.clock.now());
-    Ok(match list(context, &filter).await {
+    Ok(match list(context, &filter, request.transactional_id_pattern.as_deref()).await {
         Ok(states) => {
             let unknown_states = unknown_states.into_iter().map(wire::text).collect();
             ListTransactionsResponse::default()
@@ -28,11 +29,18 @@ pub async fn handle(
     })
 }
 
-async fn list(context: &RequestContext, filter: &ListFilter) -> Result<Vec<TransactionState>, ApiError> {
+async fn list(
+    context: &RequestContext,
+    filter: &ListFilter,
+    pattern: Option<&str>,
+) -> Result<Vec<TransactionState>, ApiError> {
+    // RE2, as subscriptions have it.
+    let pattern = pattern.filter(|pattern| !pattern.is_empty()).map(TopicPattern::parse).transpose()?;
+    let fits = |id: &str| pattern.as_ref().is_none_or(|pattern| pattern.matches(id));
     let runtime = &context.services.transactions.runtime;
     let mut states = Vec::new();
     for (partition, _) in runtime.led() {
-        let listed = runtime.inspect(partition, |shard| Ok(shard.list(filter, |_| true)));
+        let listed = runtime.inspect(partition, |shard| Ok(shard.list(filter, fits)));
         match listed.await {
             Ok(listed) => states.extend(listed.iter().map(write)),
             // It moved in the meantime; another broker lists its transactions.

@@ -143,7 +143,7 @@ api_table! {
         61 describe_producers DescribeProducersRequest "DescribeProducers" 0..=0;
         64 unregister_broker UnregisterBrokerRequest "UnregisterBroker" 0..=0;
         65 describe_transactions DescribeTransactionsRequest "DescribeTransactions" 0..=0;
-        66 list_transactions ListTransactionsRequest "ListTransactions" 0..=1;
+        66 list_transactions ListTransactionsRequest "ListTransactions" 0..=2;
         68 consumer_group_heartbeat ConsumerGroupHeartbeatRequest "ConsumerGroupHeartbeat" 0..=1;
         69 consumer_group_describe ConsumerGroupDescribeRequest "ConsumerGroupDescribe" 0..=1;
         74 list_config_resources ListConfigResourcesRequest "ListConfigResources" 0..=1;

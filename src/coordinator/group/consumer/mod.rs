@@ -17,7 +17,7 @@ pub mod group;
 pub mod heartbeat;
 mod leave;
 mod reconcile;
-mod regex;
+pub mod regex;
 mod regexes;
 pub mod request;
 mod target;
