@@ -14,6 +14,7 @@ mod offsets;
 mod producing;
 mod quotas;
 mod topics;
+mod transactional_ids;
 mod transactional_offsets;
 mod transactions;
 mod versions;

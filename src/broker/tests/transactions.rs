@@ -18,7 +18,7 @@ use crate::protocol::records::{BatchHeader, RecordIter};
 /// Partitions take any transaction that its producer brings, as they did before KIP-890.
 const UNVERIFIED: &[(&str, &str)] = &[("transaction.partition.verification.enable", "false")];
 const READ_UNCOMMITTED: i8 = 0;
-const READ_COMMITTED: i8 = 1;
+pub const READ_COMMITTED: i8 = 1;
 
 /// A batch of producer 7 in epoch 0.
 fn transactional(base_sequence: i32, values: &[&str]) -> Vec<u8> {
@@ -106,9 +106,9 @@ fn open_transactions(client: &mut Client) -> Vec<i64> {
 
 /// What a fetch of the partition shows: the last stable offset, the aborted transactions, and the values that a
 /// consumer gives out, which skips markers and what it is told to.
-type Shown = (i64, Vec<(i64, i64)>, Vec<String>);
+pub type Shown = (i64, Vec<(i64, i64)>, Vec<String>);
 
-fn shown(client: &mut Client, version: i16, topic: (&str, Uuid), isolation_level: i8) -> Shown {
+pub fn shown(client: &mut Client, version: i16, topic: (&str, Uuid), isolation_level: i8) -> Shown {
     let request = client::fetch(version, topic, &[(0, 0)], 0).with_isolation_level(isolation_level);
     let partition = client.call(version, &request).responses.remove(0).partitions.remove(0);
     let aborted = partition.aborted_transactions.unwrap_or_default();
