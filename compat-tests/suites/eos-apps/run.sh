@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# The checks are in Python; the broker is killed only if it is the harness's own.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$COMPAT/lib/venv.sh"
+STREAMS_CLASSPATH=$("$here/prepare.sh")
+TOOLS_CLASSPATH=$("$COMPAT/peer/classpath" "$(sed -n 's/^kafka.tools=//p' "$lock")")
+export STREAMS_CLASSPATH TOOLS_CLASSPATH
+PYTHONPATH="$COMPAT/lib" exec "$PYTHON" "$here/eos_apps.py"
