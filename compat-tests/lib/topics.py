@@ -47,6 +47,11 @@ class Topics:
         left = producer.flush(WAIT_SECONDS)
         assert not failed and not left, f"{left} records have no answer, {len(failed)} failed: {failed[:1]}"
 
+    def config(self, topic, key):
+        """The value of a topic's configuration."""
+        resource = ck_admin.ConfigResource(ck_admin.ResourceType.TOPIC, topic)
+        return self.admin.describe_configs([resource], request_timeout=ANSWER_SECONDS)[resource].result()[key].value
+
     def partitions(self, topic):
         """How many partitions a topic has; 0 for no such topic."""
         found = self.admin.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
