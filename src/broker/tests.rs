@@ -1,6 +1,7 @@
 //! The broker over its socket: a raw client that says what it likes, against a broker of this process.
 
 mod admin;
+mod answers;
 mod bad_input;
 mod client;
 mod compacting;

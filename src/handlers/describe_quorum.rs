@@ -13,6 +13,12 @@ use crate::raft::{MemberStatus, QuorumStatus};
 
 /// The one partition that has a quorum.
 const METADATA_TOPIC: &str = "__cluster_metadata";
+const NOT_HERE: &str = "This server does not host this topic-partition.";
+/// KIP-836: when each member was last seen.
+const TIMES_SINCE: i16 = 1;
+/// KIP-853: where the controllers listen, and messages beside errors.
+const NODES_SINCE: i16 = 2;
+const MESSAGES_SINCE: i16 = 2;
 
 pub async fn handle(
     context: &RequestContext,
@@ -25,9 +31,13 @@ pub async fn handle(
     if !asks_for_metadata {
         let topics = request.topics.into_iter().map(|topic| {
             let partitions = topic.partitions.iter().map(|partition| {
-                PartitionData::default()
+                let answer = PartitionData::default()
                     .with_partition_index(partition.partition_index)
-                    .with_error_code(ErrorCode::UnknownTopicOrPartition.code())
+                    .with_error_code(ErrorCode::UnknownTopicOrPartition.code());
+                match context.version < MESSAGES_SINCE {
+                    true => answer,
+                    false => answer.with_error_message(Some(wire::text(NOT_HERE))),
+                }
             });
             TopicData::default().with_topic_name(topic.topic_name).with_partitions(partitions.collect())
         });
@@ -37,7 +47,8 @@ pub async fn handle(
     let topic = TopicData::default()
         .with_topic_name(request.topics[0].topic_name.clone())
         .with_partitions(vec![describe(context, &status)]);
-    Ok(DescribeQuorumResponse::default().with_topics(vec![topic]).with_nodes(nodes(context, &status)))
+    let nodes = if context.version < NODES_SINCE { Vec::new() } else { nodes(context, &status) };
+    Ok(DescribeQuorumResponse::default().with_topics(vec![topic]).with_nodes(nodes))
 }
 
 fn describe(context: &RequestContext, status: &QuorumStatus) -> PartitionData {
@@ -45,11 +56,13 @@ fn describe(context: &RequestContext, status: &QuorumStatus) -> PartitionData {
     let member = |member: &MemberStatus| {
         // The leader is where it is; the others report when they fetch.
         let seen = if member.id == status.leader { now } else { -1 };
-        ReplicaState::default()
+        let state = ReplicaState::default()
             .with_replica_id(wire::broker_id(member.id))
-            .with_log_end_offset(member.log_end_offset.0)
-            .with_last_fetch_timestamp(seen)
-            .with_last_caught_up_timestamp(seen)
+            .with_log_end_offset(member.log_end_offset.0);
+        match context.version < TIMES_SINCE {
+            true => state,
+            false => state.with_last_fetch_timestamp(seen).with_last_caught_up_timestamp(seen),
+        }
     };
     PartitionData::default()
         .with_leader_id(wire::broker_id(status.leader))
