@@ -29,7 +29,10 @@ pub async fn handle(
     };
     let cursor_is_missing = !all_topics && request.cursor.is_some() && !names.contains(cursor_topic);
     if cursor_is_missing || cursor_partition < 0 {
-        let refused = request.topics.iter().map(|topic| failed(ErrorCode::InvalidRequest, &topic.name));
+        let refused = request.topics.iter().map(|topic| {
+            failed(ErrorCode::InvalidRequest, &topic.name)
+                .with_topic_authorized_operations(wire::OPERATIONS_NOT_ASKED)
+        });
         return Ok(DescribeTopicPartitionsResponse::default().with_topics(refused.collect()));
     }
     let limit = context.services.config().network.max_request_partition_size_limit;

@@ -20,6 +20,11 @@ use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::TopicId;
 
 pub async fn handle(context: &RequestContext, request: MetadataRequest) -> anyhow::Result<MetadataResponse> {
+    // v10 and v11 have room for topic ids, but Kafka looks topics up by id from v12 on only, and says nothing else then.
+    let mut asked = request.topics.iter().flatten();
+    if context.version < 12 && asked.any(|topic| topic.name.is_none() || !topic.topic_id.is_nil()) {
+        return Ok(refuse_ids(&request));
+    }
     let (topics, image) = describe_topics(context, &request).await;
     Ok(MetadataResponse::default()
         .with_brokers(brokers(&image, &context.connection.listener))
@@ -45,14 +50,6 @@ async fn describe_topics(
             return (all, image);
         }
     };
-    // v10 and v11 have room for topic ids, but Kafka looks topics up by id from v12 on only.
-    if context.version < 12 && asked.iter().any(|topic| topic.name.is_none() || !topic.topic_id.is_nil()) {
-        let refused = asked.iter().map(|topic| {
-            let name = topic.name.clone().unwrap_or_default();
-            failed(ErrorCode::InvalidRequest).with_name(Some(name)).with_topic_id(topic.topic_id)
-        });
-        return (refused.collect(), image);
-    }
     // One id makes it a request by ids: names beside it are not looked at.
     if asked.iter().any(|topic| !topic.topic_id.is_nil()) {
         let topics = asked.iter().filter(|topic| !topic.topic_id.is_nil()).map(|topic| {
@@ -67,9 +64,27 @@ async fn describe_topics(
     let names: BTreeSet<&TopicName> = asked.iter().filter_map(|topic| topic.name.as_ref()).collect();
     let topics = names.into_iter().map(|name| match image.topic(name) {
         Some(found) => describe(&image, request, found),
-        None => failed(missing(name)).with_name(Some(name.clone())),
+        None => failed(missing(name))
+            .with_name(Some(name.clone()))
+            .with_topic_authorized_operations(operations(request)),
     });
     (topics.collect(), image.clone())
+}
+
+/// An error for every topic, and no word of the cluster.
+fn refuse_ids(request: &MetadataRequest) -> MetadataResponse {
+    let refused = request.topics.iter().flatten().map(|topic| {
+        let name = topic.name.clone().unwrap_or_default();
+        failed(ErrorCode::InvalidRequest).with_name(Some(name)).with_topic_id(topic.topic_id)
+    });
+    MetadataResponse::default().with_cluster_id(None).with_topics(refused.collect())
+}
+
+fn operations(request: &MetadataRequest) -> i32 {
+    match request.include_topic_authorized_operations {
+        true => wire::ALL_TOPIC_OPERATIONS,
+        false => wire::OPERATIONS_NOT_ASKED,
+    }
 }
 
 /// Why no topic has this name.
@@ -157,10 +172,7 @@ fn describe(image: &ClusterImage, request: &MetadataRequest, topic: &TopicImage)
                 .map(|(index, partition)| describe_partition(image, index, partition))
                 .collect(),
         )
-        .with_topic_authorized_operations(match request.include_topic_authorized_operations {
-            true => wire::ALL_TOPIC_OPERATIONS,
-            false => wire::OPERATIONS_NOT_ASKED,
-        })
+        .with_topic_authorized_operations(operations(request))
 }
 
 fn describe_partition(

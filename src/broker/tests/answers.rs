@@ -1,11 +1,25 @@
 //! The shapes of answers, where Kafka's are not what one would guess: what is null and what is empty, which error comes
 //! first, what is left out. Most of these were found by the differential fuzz (`compat-tests/suites/diff-fuzz`).
 
-use kafka_protocol::messages::{BrokerId, DescribeQuorumRequest, describe_quorum_request};
+use kafka_protocol::messages::{
+    BrokerId, DescribeQuorumRequest, DescribeTopicPartitionsRequest, MetadataRequest, MetadataResponse,
+    TopicName, describe_quorum_request, describe_topic_partitions_request, metadata_request,
+};
+use uuid::Uuid;
 
 use super::Fixture;
-use super::client::topic_name;
+use super::client::{Client, topic_name};
 use crate::protocol::errors::ErrorCode;
+
+const NOT_ASKED: i32 = i32::MIN;
+
+fn metadata(client: &mut Client, version: i16, id: Uuid, name: Option<TopicName>) -> MetadataResponse {
+    let topic = metadata_request::MetadataRequestTopic::default().with_topic_id(id).with_name(name);
+    let mut request = MetadataRequest::default().with_topics(Some(vec![topic]));
+    request.include_topic_authorized_operations = version >= 8;
+    request.allow_auto_topic_creation = false;
+    client.call(version, &request)
+}
 
 #[test]
 fn the_quorum_is_described_in_every_version() {
@@ -34,4 +48,49 @@ fn the_quorum_is_described_in_every_version() {
         let says = elsewhere.error_message.is_some_and(|message| !message.is_empty());
         assert_eq!(says, version >= 2, "the message came with v2");
     }
+}
+
+#[test]
+fn topic_ids_below_version_12_get_no_word_of_the_cluster() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 1, &[]);
+    for version in [10, 11] {
+        let refused = metadata(&mut client, version, id, None);
+        assert_eq!(
+            (refused.brokers.len(), refused.cluster_id, refused.controller_id),
+            (0, None, BrokerId(-1))
+        );
+        let topic = &refused.topics[0];
+        assert_eq!((topic.error_code, topic.topic_id), (ErrorCode::InvalidRequest.code(), id));
+    }
+    let known = metadata(&mut client, 12, id, None);
+    assert_eq!((known.brokers.len(), known.topics[0].error_code), (1, 0));
+}
+
+#[test]
+fn operations_are_told_of_topics_that_are_not_there() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    for (name, code) in
+        [("absent", ErrorCode::UnknownTopicOrPartition), ("a/b", ErrorCode::InvalidTopicException)]
+    {
+        let topic = metadata(&mut client, 8, Uuid::nil(), Some(topic_name(name))).topics.remove(0);
+        assert_eq!(topic.error_code, code.code());
+        assert_ne!(topic.topic_authorized_operations, NOT_ASKED, "{name}");
+    }
+}
+
+#[test]
+fn a_page_that_cannot_be_tells_no_operations() {
+    let fixture = Fixture::start();
+    let cursor = describe_topic_partitions_request::Cursor::default()
+        .with_topic_name(topic_name("t"))
+        .with_partition_index(-1);
+    let topic = describe_topic_partitions_request::TopicRequest::default().with_name(topic_name("t"));
+    let request =
+        DescribeTopicPartitionsRequest::default().with_topics(vec![topic]).with_cursor(Some(cursor));
+    let refused = fixture.client().call(0, &request).topics.remove(0);
+    assert_eq!(refused.error_code, ErrorCode::InvalidRequest.code());
+    assert_eq!(refused.topic_authorized_operations, NOT_ASKED);
 }
