@@ -20,6 +20,10 @@ pub async fn handle(
     context: &RequestContext,
     request: AlterPartitionReassignmentsRequest,
 ) -> anyhow::Result<AlterPartitionReassignmentsResponse> {
+    // Kafka answers a request for nothing without having looked at it.
+    if request.topics.is_empty() {
+        return Ok(AlterPartitionReassignmentsResponse::default());
+    }
     let allowed = context.version == 0 || request.allow_replication_factor_change;
     let command = Command::AlterPartitionReassignments {
         topics: request.topics.iter().map(wanted).collect(),
@@ -40,7 +44,9 @@ pub async fn handle(
             .with_name(TopicName(wire::text(&topic)))
             .with_partitions(partitions.collect())
     });
-    let mut response = AlterPartitionReassignmentsResponse::default().with_responses(responses.collect());
+    let mut response = AlterPartitionReassignmentsResponse::default()
+        .with_error_message(None)
+        .with_responses(responses.collect());
     if context.version > 0 {
         response.allow_replication_factor_change = allowed;
     }

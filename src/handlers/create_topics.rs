@@ -106,6 +106,7 @@ fn describe(
             answer
                 .with_topic_id(created.id.0)
                 .with_error_code(ErrorCode::None.code())
+                .with_error_message(None)
                 .with_num_partitions(created.partition_count)
                 .with_replication_factor(created.replication_factor)
                 .with_configs(Some(configs.collect()))

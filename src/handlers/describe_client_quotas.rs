@@ -43,7 +43,8 @@ pub async fn handle(
     let image = context.services.image();
     let found = image.client_quotas.iter().filter(|(entity, _)| matches(entity, &filter, request.strict));
     let entries = found.map(|(entity, values)| describe(entity, values)).collect();
-    Ok(DescribeClientQuotasResponse::default().with_error_message(None).with_entries(Some(entries)))
+    // Kafka has an empty message here, not a null one.
+    Ok(DescribeClientQuotasResponse::default().with_entries(Some(entries)))
 }
 
 fn filter(components: &[ComponentData]) -> Result<Filter, ApiError> {

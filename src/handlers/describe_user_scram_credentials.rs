@@ -28,9 +28,7 @@ pub async fn handle(
         Some(_) | None => asked.extend(image.scram_credentials.keys().map(|(name, _)| (name.as_str(), 1))),
     }
     let results = asked.into_iter().map(|(user, count)| {
-        let answer = DescribeUserScramCredentialsResult::default()
-            .with_user(wire::text(user))
-            .with_error_message(None);
+        let answer = DescribeUserScramCredentialsResult::default().with_user(wire::text(user));
         match describe(&image, user, count) {
             Ok(credentials) => answer.with_credential_infos(credentials),
             Err(refusal) => {
@@ -38,8 +36,8 @@ pub async fn handle(
             }
         }
     });
-    let results = results.collect();
-    Ok(DescribeUserScramCredentialsResponse::default().with_error_message(None).with_results(results))
+    // Where there is no error Kafka has empty messages here, not null ones.
+    Ok(DescribeUserScramCredentialsResponse::default().with_results(results.collect()))
 }
 
 fn describe(image: &ClusterImage, user: &str, count: usize) -> Result<Vec<CredentialInfo>, ApiError> {

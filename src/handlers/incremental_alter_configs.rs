@@ -90,7 +90,7 @@ fn describe(resource: &AlterConfigsResource, result: Result<(), ApiError>) -> Al
         .with_resource_type(resource.resource_type)
         .with_resource_name(resource.resource_name.clone());
     match result {
-        Ok(()) => response,
+        Ok(()) => response.with_error_message(None),
         Err(refusal) => {
             response.with_error_code(refusal.code.code()).with_error_message(refusal.wire_message())
         }

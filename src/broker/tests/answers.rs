@@ -2,8 +2,12 @@
 //! first, what is left out. Most of these were found by the differential fuzz (`compat-tests/suites/diff-fuzz`).
 
 use kafka_protocol::messages::{
-    BrokerId, DescribeQuorumRequest, DescribeTopicPartitionsRequest, MetadataRequest, MetadataResponse,
-    TopicName, describe_quorum_request, describe_topic_partitions_request, metadata_request,
+    AlterConfigsRequest, AlterPartitionReassignmentsRequest, BrokerId, CreateTopicsRequest,
+    DescribeClientQuotasRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest,
+    DescribeUserScramCredentialsRequest, IncrementalAlterConfigsRequest, MetadataRequest, MetadataResponse,
+    TopicName, alter_configs_request, alter_partition_reassignments_request, create_topics_request,
+    describe_quorum_request, describe_topic_partitions_request, incremental_alter_configs_request,
+    metadata_request,
 };
 use uuid::Uuid;
 
@@ -11,6 +15,7 @@ use super::Fixture;
 use super::client::{Client, topic_name};
 use crate::protocol::errors::ErrorCode;
 
+const TOPIC: i8 = 2;
 const NOT_ASKED: i32 = i32::MIN;
 
 fn metadata(client: &mut Client, version: i16, id: Uuid, name: Option<TopicName>) -> MetadataResponse {
@@ -93,4 +98,43 @@ fn a_page_that_cannot_be_tells_no_operations() {
     let refused = fixture.client().call(0, &request).topics.remove(0);
     assert_eq!(refused.error_code, ErrorCode::InvalidRequest.code());
     assert_eq!(refused.topic_authorized_operations, NOT_ASKED);
+}
+
+#[test]
+fn success_has_a_null_message_where_kafka_has_one() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let topic = create_topics_request::CreatableTopic::default()
+        .with_name(topic_name("t"))
+        .with_num_partitions(1)
+        .with_replication_factor(1);
+    let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(5000);
+    assert_eq!(client.call(7, &request).topics[0].error_message, None);
+
+    let replaced = alter_configs_request::AlterConfigsResource::default()
+        .with_resource_type(TOPIC)
+        .with_resource_name("t".into());
+    let request = AlterConfigsRequest::default().with_resources(vec![replaced]);
+    assert_eq!(client.call(2, &request).responses[0].error_message, None);
+
+    let altered = incremental_alter_configs_request::AlterConfigsResource::default()
+        .with_resource_type(TOPIC)
+        .with_resource_name("t".into());
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![altered]);
+    assert_eq!(client.call(1, &request).responses[0].error_message, None);
+
+    let topic =
+        alter_partition_reassignments_request::ReassignableTopic::default().with_name(topic_name("t"));
+    let request = AlterPartitionReassignmentsRequest::default().with_topics(vec![topic]);
+    assert_eq!(client.call(1, &request).error_message, None);
+}
+
+#[test]
+fn descriptions_without_an_error_have_an_empty_message() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let quotas = client.call(1, &DescribeClientQuotasRequest::default());
+    assert_eq!(quotas.error_message.as_deref(), Some(""));
+    let credentials = client.call(0, &DescribeUserScramCredentialsRequest::default());
+    assert_eq!(credentials.error_message.as_deref(), Some(""));
 }
