@@ -32,10 +32,15 @@ pub async fn handle(
         let mut results: BTreeMap<TopicName, Vec<AlterReplicaLogDirPartitionResult>> = BTreeMap::new();
         for ((topic, partition), path) in asked {
             let image = services.image();
-            let known = image.topic(&topic).ok_or(ErrorCode::UnknownTopicOrPartition);
-            let moved = known.and_then(|known| {
-                services.replicas.move_partition(known, PartitionIndex(partition), Path::new(&path))
-            });
+            let (index, path) = (PartitionIndex(partition), Path::new(&path));
+            let moved = match image.topic(&topic) {
+                Some(known) => services.replicas.move_partition(known, index, path),
+                // The directory is looked at before the topic.
+                None => services
+                    .replicas
+                    .destination(&topic, index, path)
+                    .and(Err(ErrorCode::UnknownTopicOrPartition)),
+            };
             let code = match moved {
                 Ok(()) => ErrorCode::None,
                 // Kept by Kafka for this message.

@@ -48,6 +48,7 @@ async fn delete(
 ) -> Result<Offset, ErrorCode> {
     let image = context.services.image();
     let described = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    described.partition(partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     if described.internal {
         return Err(ErrorCode::InvalidTopicException);
     }

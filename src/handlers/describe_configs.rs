@@ -19,6 +19,14 @@ pub async fn handle(
     context: &RequestContext,
     request: DescribeConfigsRequest,
 ) -> anyhow::Result<DescribeConfigsResponse> {
+    let is_known = |kind| kind == BROKER_LOGGER || ResourceKind::from_code(kind).is_some();
+    if let Some(unknown) = request.resources.iter().find(|resource| !is_known(resource.resource_type)) {
+        // Kafka refuses the request as a whole.
+        let message = format!("Unexpected resource type {}", unknown.resource_type);
+        let refusal = ApiError::new(ErrorCode::InvalidRequest, message);
+        let results = request.resources.iter().map(|resource| answer(resource, Err(refusal.clone())));
+        return Ok(DescribeConfigsResponse::default().with_results(results.collect()));
+    }
     let results = request.resources.iter().map(|resource| {
         let names: Option<Vec<&str>> =
             resource.configuration_keys.as_ref().map(|keys| keys.iter().map(|key| key.as_str()).collect());
@@ -79,7 +87,7 @@ fn describe(
         }
         Some(ResourceKind::Group) if name.is_empty() => invalid("Group name must not be empty".to_owned()),
         Some(ResourceKind::Group) => Ok(configs.describe_group(&own(ResourceKind::Group), wanted)),
-        None => invalid(format!("Unsupported resource type: {}", resource.resource_type)),
+        None => Err(ErrorCode::InvalidRequest.into()),
     }
 }
 

@@ -195,24 +195,34 @@ enum Resumed {
 }
 
 impl Registry {
+    /// The directory at `path`, by its index, if a partition of this name can be copied to it.
+    ///
+    /// Errors: INVALID_TOPIC_EXCEPTION for a name too long for the copy's, LOG_DIR_NOT_FOUND.
+    pub fn destination(
+        &self,
+        topic: &str,
+        partition: PartitionIndex,
+        path: &Path,
+    ) -> Result<usize, ErrorCode> {
+        let future = self.options.directories[0].future_path(topic, partition, &self.new_suffix());
+        if future.file_name().is_some_and(|name| name.len() > MOST_NAME_LENGTH) {
+            return Err(ErrorCode::InvalidTopicException);
+        }
+        let mut directories = self.options.directories.iter();
+        directories.position(|directory| directory.path() == path).ok_or(ErrorCode::LogDirNotFound)
+    }
+
     /// AlterReplicaLogDirs: has a partition moved into the directory at `path`. The directory where it lies ends a move
     /// that is under way.
     ///
-    /// Errors: INVALID_TOPIC_EXCEPTION for a name too long for the copy's, LOG_DIR_NOT_FOUND, those of
-    /// [`Registry::leader`].
+    /// Errors: those of [`Registry::destination`] and [`Registry::leader`].
     pub fn move_partition(
         &self,
         topic: &TopicImage,
         index: PartitionIndex,
         path: &Path,
     ) -> Result<(), ErrorCode> {
-        let future = self.options.directories[0].future_path(&topic.name, index, &self.new_suffix());
-        if future.file_name().is_some_and(|name| name.len() > MOST_NAME_LENGTH) {
-            return Err(ErrorCode::InvalidTopicException);
-        }
-        let mut directories = self.options.directories.iter();
-        let to =
-            directories.position(|directory| directory.path() == path).ok_or(ErrorCode::LogDirNotFound)?;
+        let to = self.destination(&topic.name, index, path)?;
         let replica = self.leader(topic, index)?;
         if replica.directory_index() == to {
             self.moves.cancel((topic.id, index));

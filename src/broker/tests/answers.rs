@@ -2,12 +2,13 @@
 //! first, what is left out. Most of these were found by the differential fuzz (`compat-tests/suites/diff-fuzz`).
 
 use kafka_protocol::messages::{
-    AlterConfigsRequest, AlterPartitionReassignmentsRequest, BrokerId, CreateTopicsRequest,
-    DescribeClientQuotasRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest,
-    DescribeUserScramCredentialsRequest, IncrementalAlterConfigsRequest, MetadataRequest, MetadataResponse,
-    TopicName, alter_configs_request, alter_partition_reassignments_request, create_topics_request,
-    describe_quorum_request, describe_topic_partitions_request, incremental_alter_configs_request,
-    metadata_request,
+    AlterConfigsRequest, AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, BrokerId,
+    CreateTopicsRequest, DeleteRecordsRequest, DescribeClientQuotasRequest, DescribeConfigsRequest,
+    DescribeQuorumRequest, DescribeTopicPartitionsRequest, DescribeUserScramCredentialsRequest,
+    IncrementalAlterConfigsRequest, MetadataRequest, MetadataResponse, TopicName, alter_configs_request,
+    alter_partition_reassignments_request, alter_replica_log_dirs_request, create_topics_request,
+    delete_records_request, describe_configs_request, describe_quorum_request,
+    describe_topic_partitions_request, incremental_alter_configs_request, metadata_request,
 };
 use uuid::Uuid;
 
@@ -137,4 +138,57 @@ fn descriptions_without_an_error_have_an_empty_message() {
     assert_eq!(quotas.error_message.as_deref(), Some(""));
     let credentials = client.call(0, &DescribeUserScramCredentialsRequest::default());
     assert_eq!(credentials.error_message.as_deref(), Some(""));
+}
+
+#[test]
+fn a_partition_that_is_not_there_comes_before_what_its_topic_forbids() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    client.create_topic("compacted", 1, &[("cleanup.policy", "compact")]);
+    let partitions = [0, -2].map(|index| {
+        delete_records_request::DeleteRecordsPartition::default().with_partition_index(index).with_offset(-1)
+    });
+    let topic = delete_records_request::DeleteRecordsTopic::default()
+        .with_name(topic_name("compacted"))
+        .with_partitions(partitions.to_vec());
+    let answer = client.call(2, &DeleteRecordsRequest::default().with_topics(vec![topic]));
+    let codes: Vec<i16> = answer.topics[0].partitions.iter().map(|partition| partition.error_code).collect();
+    assert_eq!(codes, [ErrorCode::PolicyViolation.code(), ErrorCode::UnknownTopicOrPartition.code()]);
+}
+
+#[test]
+fn a_move_looks_at_the_name_and_the_directory_before_the_topic() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    for (name, code) in [
+        ("absent".to_owned(), ErrorCode::LogDirNotFound),
+        ("a".repeat(250), ErrorCode::InvalidTopicException),
+    ] {
+        let topic = alter_replica_log_dirs_request::AlterReplicaLogDirTopic::default()
+            .with_name(topic_name(&name))
+            .with_partitions(vec![0]);
+        let directory = alter_replica_log_dirs_request::AlterReplicaLogDir::default()
+            .with_path("/no/such/directory".into())
+            .with_topics(vec![topic]);
+        let answer = client.call(2, &AlterReplicaLogDirsRequest::default().with_dirs(vec![directory]));
+        assert_eq!(answer.results[0].partitions[0].error_code, code.code(), "{name}");
+    }
+}
+
+/// Kafka's request refuses itself as a whole.
+#[test]
+fn a_resource_of_no_known_type_spoils_the_others_it_is_described_with() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    client.create_topic("t", 1, &[]);
+    let resource = |kind| {
+        let resource = describe_configs_request::DescribeConfigsResource::default();
+        resource.with_resource_type(kind).with_resource_name("t".into())
+    };
+    for (kinds, code) in [(vec![TOPIC, 3], ErrorCode::InvalidRequest), (vec![TOPIC], ErrorCode::None)] {
+        let request =
+            DescribeConfigsRequest::default().with_resources(kinds.into_iter().map(resource).collect());
+        let answer = client.call(4, &request);
+        assert!(answer.results.iter().all(|result| result.error_code == code.code()), "{answer:?}");
+    }
 }
