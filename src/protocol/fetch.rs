@@ -174,12 +174,17 @@ fn parse_topics(version: i16, reader: &mut Reader<'_>) -> Result<Vec<FetchTopic>
     Ok(topics)
 }
 
+/// `FetchRequest.optionalEpoch`: every epoch below 0 is none.
+fn known_epoch(epoch: i32) -> LeaderEpoch {
+    LeaderEpoch(epoch.max(LeaderEpoch::NONE.0))
+}
+
 fn parse_partition(version: i16, reader: &mut Reader<'_>) -> Result<FetchPartition, Malformed> {
     let mut partition = FetchPartition {
         partition: PartitionIndex(reader.i32()?),
-        current_leader_epoch: LeaderEpoch(if version >= 9 { reader.i32()? } else { -1 }),
+        current_leader_epoch: if version >= 9 { known_epoch(reader.i32()?) } else { LeaderEpoch::NONE },
         fetch_offset: Offset(reader.i64()?),
-        last_fetched_epoch: LeaderEpoch(if version >= 12 { reader.i32()? } else { -1 }),
+        last_fetched_epoch: if version >= 12 { known_epoch(reader.i32()?) } else { LeaderEpoch::NONE },
         log_start_offset: Offset(if version >= 5 { reader.i64()? } else { -1 }),
         max_bytes: reader.i32()?,
         replica_directory_id: Uuid::nil(),

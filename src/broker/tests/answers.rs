@@ -13,7 +13,7 @@ use kafka_protocol::messages::{
 use uuid::Uuid;
 
 use super::Fixture;
-use super::client::{Client, topic_name};
+use super::client::{Client, batch, fetch, topic_name};
 use crate::protocol::errors::ErrorCode;
 
 const TOPIC: i8 = 2;
@@ -191,4 +191,31 @@ fn a_resource_of_no_known_type_spoils_the_others_it_is_described_with() {
         let answer = client.call(4, &request);
         assert!(answer.results.iter().all(|result| result.error_code == code.code()), "{answer:?}");
     }
+}
+
+#[test]
+fn every_replica_id_below_zero_is_a_consumer() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 1, &[]);
+    assert_eq!(client.produce(9, ("t", id), 0, batch(&["one"])).0, 0);
+    for (replica_id, code) in [(-1, 0), (-2, 0), (-3, 0), (7, ErrorCode::NotLeaderOrFollower.code())] {
+        let mut request = fetch(11, ("t", id), &[(0, 0)], 0);
+        request.replica_id = BrokerId(replica_id);
+        assert_eq!(client.call(11, &request).error_code, code, "replica {replica_id}");
+    }
+}
+
+#[test]
+fn every_epoch_below_zero_is_unknown_to_a_fetch() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 1, &[]);
+    assert_eq!(client.produce(9, ("t", id), 0, batch(&["one"])).0, 0);
+    let mut request = fetch(12, ("t", id), &[(0, 0)], 0);
+    let partition = &mut request.topics[0].partitions[0];
+    (partition.current_leader_epoch, partition.last_fetched_epoch) = (-2, -2);
+    let answer = client.call(12, &request).responses.remove(0).partitions.remove(0);
+    assert_eq!((answer.error_code, answer.high_watermark), (0, 1));
+    assert!(answer.records.is_some_and(|records| !records.is_empty()));
 }

@@ -117,7 +117,8 @@ fn open(context: &RequestContext, request: FetchRequest) -> Result<Fetch, ErrorC
     // More than fits an answer is not waited for.
     let min_bytes = (request.min_bytes.max(0) as usize).min(limits.max_bytes);
     let max_wait = Duration::from_millis(request.max_wait_ms.max(0) as u64);
-    if request.replica_id != BrokerId::NONE {
+    // Every id below 0 is a consumer (`FetchRequest.isValidBrokerId`).
+    if request.replica_id >= BrokerId(0) {
         // No other broker holds copies, so whoever says so is mistaken.
         return Err(ErrorCode::NotLeaderOrFollower);
     }
