@@ -25,13 +25,26 @@ struct Expected {
     node_id: i32,
 }
 
+const UNKNOWN_NODE: i32 = -1;
+
+impl Expected {
+    /// KIP-1242: cluster and node are both named, or neither is.
+    fn is_whole(&self) -> bool {
+        self.cluster_id.is_some() == (self.node_id != UNKNOWN_NODE)
+    }
+
+    fn is_met(&self, cluster_id: &str, node_id: i32) -> bool {
+        self.cluster_id.as_deref().is_none_or(|id| id == cluster_id && self.node_id == node_id)
+    }
+}
+
 /// Answers into `out`. `body` has passed the shape check.
 pub fn handle(context: &RequestContext, body: &[u8], out: &mut Output) -> anyhow::Result<()> {
     let (request, expected) = decode(body, context.version)?;
     let image = context.services.image();
-    let response = if !valid_software(&request, context.version) {
+    let response = if !valid_software(&request, context.version) || !expected.is_whole() {
         ApiVersionsResponse::default().with_error_code(ErrorCode::InvalidRequest.code())
-    } else if !is_expected(&expected, &image.cluster_id, context.services.me.0) {
+    } else if !expected.is_met(&image.cluster_id, context.services.me.0) {
         ApiVersionsResponse::default().with_error_code(ErrorCode::RebootstrapRequired.code())
     } else {
         respond(context.version, &image)
@@ -58,7 +71,7 @@ pub fn refuse(api: &Api, correlation_id: i32, out: &mut Output) -> anyhow::Resul
 fn decode(body: &[u8], version: i16) -> anyhow::Result<(ApiVersionsRequest, Expected)> {
     if version < 5 {
         let request = ApiVersionsRequest::decode(&mut { body }, version)?;
-        return Ok((request, Expected { cluster_id: None, node_id: -1 }));
+        return Ok((request, Expected { cluster_id: None, node_id: UNKNOWN_NODE }));
     }
     let mut reader = Reader::new(body, 0, true);
     let name = reader.owned_string()?;
@@ -81,13 +94,6 @@ fn valid_software(request: &ApiVersionsRequest, version: i16) -> bool {
             && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-' || *byte == b'.')
     };
     version < 3 || (valid(&request.client_software_name) && valid(&request.client_software_version))
-}
-
-/// KIP-1242: both must be given to be compared; an unknown half means that the client has no expectation.
-fn is_expected(expected: &Expected, cluster_id: &str, node_id: i32) -> bool {
-    let cluster_differs = expected.cluster_id.as_deref().is_some_and(|id| id != cluster_id);
-    let node_differs = expected.node_id >= 0 && expected.node_id != node_id;
-    !cluster_differs && !node_differs
 }
 
 fn advertise(api: &Api) -> ApiVersion {
@@ -144,9 +150,20 @@ mod tests {
         let (request, expected) = decode(&body, 5).unwrap();
         assert_eq!(request.client_software_name.as_str(), "java");
         assert_eq!(expected, Expected { cluster_id: Some("abc".into()), node_id: 7 });
-        assert!(is_expected(&expected, "abc", 7));
-        assert!(!is_expected(&expected, "abd", 7));
-        assert!(!is_expected(&expected, "abc", 8));
+        assert!(expected.is_met("abc", 7));
+        assert!(!expected.is_met("abd", 7));
+        assert!(!expected.is_met("abc", 8));
         assert!(decode(&body[..10], 5).is_err());
+    }
+
+    #[test]
+    fn a_client_names_cluster_and_node_or_neither() {
+        let expected =
+            |cluster_id: Option<&str>, node_id| Expected { cluster_id: cluster_id.map(Into::into), node_id };
+        assert!(expected(Some("abc"), 7).is_whole());
+        assert!(expected(None, UNKNOWN_NODE).is_whole());
+        assert!(expected(None, UNKNOWN_NODE).is_met("abc", 7), "nothing is expected");
+        assert!(!expected(None, 7).is_whole());
+        assert!(!expected(Some("abc"), UNKNOWN_NODE).is_whole());
     }
 }
