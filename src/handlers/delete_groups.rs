@@ -1,5 +1,6 @@
-//! DeleteGroups (key 42), v0-3: groups without members go, with their offsets (KIP-229). v3 has a message beside each
-//! error, which the codec crate lacks. Kafka: `KafkaApis.handleDeleteGroupsRequest`.
+//! DeleteGroups (key 42), v0-3: groups without members go, with their offsets (KIP-229). v3 has room for a message beside
+//! each error, which the codec crate lacks; Kafka leaves it null but for streams groups.
+//! Kafka: `KafkaApis.handleDeleteGroupsRequest`.
 
 use std::collections::HashSet;
 
@@ -30,12 +31,10 @@ pub async fn handle(context: &RequestContext, request: DeleteGroupsRequest) -> a
         if deleted.is_ok() {
             tracing::info!(group = group.as_str(), "group was deleted");
         }
-        let error = deleted.err();
-        answer.messages.push(error.as_ref().and_then(ApiError::wire_message));
         answer.response.results.push(
             DeletableGroupResult::default()
                 .with_group_id(group)
-                .with_error_code(error.map_or(0, |error| error.code.code())),
+                .with_error_code(deleted.err().map_or(0, |error| error.code.code())),
         );
     }
     Ok(answer)
@@ -66,13 +65,12 @@ async fn finish(
 #[derive(Default)]
 pub struct Answer {
     response: DeleteGroupsResponse,
-    /// One of each result.
-    messages: Vec<Option<StrBytes>>,
 }
 
 const CODEC_MAX_VERSION: i16 = 2;
 const FLEXIBLE: bool = true;
 const NO_TAGS: u8 = 0;
+const NO_MESSAGE: Option<&str> = None;
 
 impl Encodable for Answer {
     fn encode<B: ByteBufMut>(&self, buffer: &mut B, version: i16) -> anyhow::Result<()> {
@@ -82,10 +80,10 @@ impl Encodable for Answer {
         let mut body = Vec::new();
         body.put_i32(self.response.throttle_time_ms);
         put_count(&mut body, FLEXIBLE, self.response.results.len());
-        for (result, message) in self.response.results.iter().zip(&self.messages) {
+        for result in &self.response.results {
             put_string(&mut body, FLEXIBLE, Some(&result.group_id));
             body.put_i16(result.error_code);
-            put_string(&mut body, FLEXIBLE, message.as_deref());
+            put_string(&mut body, FLEXIBLE, NO_MESSAGE);
             body.put_u8(NO_TAGS);
         }
         body.put_u8(NO_TAGS);
