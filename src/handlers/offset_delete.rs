@@ -40,9 +40,6 @@ pub async fn handle(
             topics.push((found.name.clone(), known));
         }
     }
-    if topics.is_empty() {
-        return Ok(OffsetDeleteResponse::default().with_topics(answers.into_topics()));
-    }
     let partitions: Vec<Vec<PartitionIndex>> = topics.iter().map(|(_, known)| known.clone()).collect();
     match delete(context, &request.group_id, topics).await {
         Ok(results) => {

@@ -403,8 +403,10 @@ fn offsets_are_deleted_one_by_one() {
     };
     let refusals = [("", ErrorCode::InvalidGroupId), ("nobody", ErrorCode::GroupIdNotFound)];
     for (group, code) in refusals {
-        let response = forget(&mut client, group, &[("t", &[0])]);
-        assert_eq!((response.error_code, response.topics.len()), (code.code(), 0));
+        for topics in [&[("t", &[0][..])][..], &[("nowhere", &[0])], &[]] {
+            let response = forget(&mut client, group, topics);
+            assert_eq!((response.error_code, response.topics.len()), (code.code(), 0));
+        }
     }
     let response = forget(&mut client, "g", &[("t", &[0, 7]), ("nowhere", &[0])]);
     assert_eq!(response.error_code, NONE);
