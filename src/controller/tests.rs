@@ -310,8 +310,10 @@ fn a_deleted_topic_takes_its_configuration_along() {
         panic!("another answer")
     };
     assert_eq!(results[0], (Some("a.b".to_owned()), created.id, Ok(())));
-    assert_eq!(results[1].2, Err(ErrorCode::UnknownTopicOrPartition.into()));
-    assert_eq!(results[2].2, Err(ErrorCode::UnknownTopicId.into()));
+    let sentence = "This server does not host this topic-partition.";
+    assert_eq!(results[1].2, Err(ApiError::new(ErrorCode::UnknownTopicOrPartition, sentence)));
+    let sentence = "This server does not host this topic ID.";
+    assert_eq!(results[2].2, Err(ApiError::new(ErrorCode::UnknownTopicId, sentence)));
     assert!(cluster.image.topics.is_empty() && cluster.image.topic_names.is_empty());
     assert!(cluster.image.configs.is_empty());
     cluster.create(topic("a_b", 1, 1)).expect("the name collides with nothing any more");

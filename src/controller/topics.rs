@@ -217,12 +217,17 @@ pub(super) fn delete(image: &ClusterImage, topics: &[TopicReference]) -> Result<
             }
             (TopicReference::Id(id), _) if counts[topic] > 1 => (None, *id, invalid("Duplicate topic id.")),
             (TopicReference::Name(name), None) => {
-                (Some(name.clone()), TopicId::ZERO, Err(ErrorCode::UnknownTopicOrPartition.into()))
+                let sentence = "This server does not host this topic-partition.";
+                let refusal = ApiError::new(ErrorCode::UnknownTopicOrPartition, sentence);
+                (Some(name.clone()), TopicId::ZERO, Err(refusal))
             }
             (TopicReference::Id(TopicId::ZERO), None) => {
                 (None, TopicId::ZERO, invalid("Neither topic name nor id were specified."))
             }
-            (TopicReference::Id(id), None) => (None, *id, Err(ErrorCode::UnknownTopicId.into())),
+            (TopicReference::Id(id), None) => {
+                let sentence = "This server does not host this topic ID.";
+                (None, *id, Err(ApiError::new(ErrorCode::UnknownTopicId, sentence)))
+            }
             (TopicReference::Name(name), Some(topic)) if named_twice.contains_key(&topic.id) => {
                 let refusal = invalid("The provided topic name maps to an ID that was already supplied.");
                 (Some(name.clone()), topic.id, refusal)
