@@ -104,8 +104,10 @@ fn check_value(known: &[(&str, QuotaNumber)], key: &str, value: f64) -> Result<(
     let Some((_, number)) = known.iter().find(|(name, _)| *name == key) else {
         return invalid(format!("Invalid configuration key {key}"));
     };
-    // Kafka lets NaN pass, with which no rate can be compared.
-    if value.is_nan() || value <= 0.0 {
+    if !value.is_finite() {
+        return invalid(format!("Quota {key} must be a finite number"));
+    }
+    if value <= 0.0 {
         return invalid(format!("Quota {key} must be greater than 0"));
     }
     let (largest, kind) = match number {

@@ -82,7 +82,11 @@ fn quotas_that_make_no_sense_are_refused_in_kafkas_words() {
         ),
         (
             quotas(user, &[("request_percentage", Some(f64::NAN))]),
-            "Quota request_percentage must be greater than 0",
+            "Quota request_percentage must be a finite number",
+        ),
+        (
+            quotas(user, &[("controller_mutation_rate", Some(f64::INFINITY))]),
+            "Quota controller_mutation_rate must be a finite number",
         ),
         (
             quotas(user, &[("consumer_byte_rate", Some(1.5))]),
