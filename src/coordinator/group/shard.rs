@@ -15,7 +15,6 @@ use super::classic::sync::{assignment_committed, assignment_failed, sync};
 use super::classic::{ClassicGroup, Draft, MemberEvent};
 use super::command::{Command, Response, Soft};
 use super::consumer::describe::ConsumerGroupDescription;
-use super::consumer::group::GroupEvent;
 use super::consumer::topics::Surroundings;
 use super::consumer::{self, ConsumerGroup};
 use super::expiration::{self, Cursor};
@@ -324,8 +323,8 @@ impl GroupShard {
             Soft::Consumer { group, event } => {
                 let Some(Group::Consumer(found)) = self.groups.get_mut(group) else { return };
                 found.replay_event(event);
-                if let GroupEvent::Rebalancing { timer: Some(timer), .. } = event {
-                    self.list_before(group, timer.deadline_ms);
+                if let Some(deadline_ms) = event.deadline_ms() {
+                    self.list_before(group, deadline_ms);
                 }
             }
             Soft::DeadlineLooked { group } => self.relist(group),

@@ -3,5 +3,6 @@
 mod notation;
 mod random;
 mod random_consumer;
+mod random_mixed;
 mod stories;
 pub(super) mod world;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::group::{ClassicGroup, Phase};
 use super::member::{Member, MemberEvent};
 use crate::coordinator::group::command::{Response, Soft};
+use crate::coordinator::group::consumer::classic_member;
+use crate::coordinator::group::groups::Group;
 use crate::coordinator::group::shard::GroupShard;
 use crate::coordinator::shard::{Now, Outcome, RequestId};
 use crate::protocol::errors::ErrorCode;
@@ -24,6 +26,9 @@ pub(in crate::coordinator::group) fn heartbeat(
     id: RequestId,
     now: Now,
 ) -> Outcome<GroupShard> {
+    if let Some(Group::Consumer(group)) = shard.groups.get(&request.group) {
+        return classic_member::heartbeat(shard, group, &request, id, now);
+    }
     let (group, member) = match find(shard, &request) {
         Ok(found) => found,
         Err(error) => return Outcome::reply(id, Response::Heartbeat(Err(error))),

@@ -10,6 +10,7 @@ use super::draft::Draft;
 use super::group::{ClassicGroup, Phase};
 use super::member::{Awaiting, Member, Protocol};
 use crate::coordinator::group::command::{Command, Response};
+use crate::coordinator::group::consumer::classic_join;
 use crate::coordinator::group::groups::Group;
 use crate::coordinator::group::records::Record;
 use crate::coordinator::group::shard::GroupShard;
@@ -121,7 +122,7 @@ pub(in crate::coordinator::group) fn join(
     let making_way = match found {
         // Nobody is left who would use the other protocol.
         Some(Group::Consumer(consumer)) if consumer.is_empty() => consumer.tombstones(),
-        Some(Group::Consumer(_)) => return refuse(&request.member_id, ErrorCode::InconsistentGroupProtocol),
+        Some(Group::Consumer(consumer)) => return classic_join::join(shard, consumer, &request, id, now),
         Some(Group::Classic(_)) | None => Vec::new(),
     };
     let known = found.and_then(Group::as_classic);

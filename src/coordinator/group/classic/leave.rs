@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::draft::Draft;
 use super::group::Phase;
 use crate::coordinator::group::command::Response;
+use crate::coordinator::group::consumer::classic_member;
+use crate::coordinator::group::groups::Group;
 use crate::coordinator::group::shard::GroupShard;
 use crate::coordinator::shard::{Now, Outcome, RequestId};
 use crate::protocol::errors::ErrorCode;
@@ -39,6 +41,9 @@ pub(in crate::coordinator::group) fn leave(
     if request.group.is_empty() {
         let response = LeaveResponse { error: ErrorCode::InvalidGroupId, members: Vec::new() };
         return Outcome::reply(id, Response::Leave(response));
+    }
+    if let Some(Group::Consumer(group)) = shard.groups.get(&request.group) {
+        return classic_member::leave(shard, group, request, id, now);
     }
     let Some(group) = shard.classic(&request.group) else {
         let unknown = |member| (member, ErrorCode::UnknownMemberId);

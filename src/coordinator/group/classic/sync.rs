@@ -9,6 +9,8 @@ use super::draft::Draft;
 use super::group::{Assignments, ClassicGroup, Phase};
 use super::member::Awaiting;
 use crate::coordinator::group::command::{Command, Response};
+use crate::coordinator::group::consumer::classic_member;
+use crate::coordinator::group::groups::Group;
 use crate::coordinator::group::records::Record;
 use crate::coordinator::group::shard::GroupShard;
 use crate::coordinator::shard::{Now, Outcome, RequestId};
@@ -56,6 +58,9 @@ pub(in crate::coordinator::group) fn sync(
     id: RequestId,
     now: Now,
 ) -> Outcome<GroupShard> {
+    if let Some(Group::Consumer(group)) = shard.groups.get(&request.group) {
+        return classic_member::sync(shard, group, &request, id, now);
+    }
     let answer = |response| Outcome::reply(id, Response::Sync(response));
     let group = match find(shard, &request) {
         Ok(group) => group,

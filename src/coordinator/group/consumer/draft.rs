@@ -8,12 +8,12 @@ use super::group::{ConsumerGroup, GroupEvent};
 use super::target::configured_assignors;
 use super::topics::{ConsumerSettings, Topics, metadata_hash};
 use crate::config::broker::GroupSettings;
-use crate::coordinator::group::classic::MemberEvent;
-use crate::coordinator::group::command::Soft;
+use crate::coordinator::group::classic::{ClassicGroup, Draft as ClassicDraft, MemberEvent};
+use crate::coordinator::group::command::{Response, Soft};
 use crate::coordinator::group::records::Record;
 use crate::coordinator::group::records::consumer::{ConsumerRecord, GroupEpoch, TargetEpoch};
 use crate::coordinator::group::shard::GroupShard;
-use crate::coordinator::shard::{Event, Now, Outcome};
+use crate::coordinator::shard::{Event, Now, Outcome, RequestId};
 use crate::protocol::ids::Timestamp;
 
 pub(in crate::coordinator::group) struct Draft {
@@ -25,6 +25,10 @@ pub(in crate::coordinator::group) struct Draft {
     pub topics: Arc<dyn Topics>,
     records: Vec<Record>,
     events: Vec<Soft>,
+    /// Answers to requests that have waited.
+    pub replies: Vec<(RequestId, Response)>,
+    /// The group has become one of the classic protocol.
+    classic: Option<ClassicDraft>,
 }
 
 impl Draft {
@@ -38,6 +42,8 @@ impl Draft {
             group,
             records: before,
             events: Vec::new(),
+            replies: Vec::new(),
+            classic: None,
         }
     }
 
@@ -53,7 +59,9 @@ impl Draft {
 
     /// A member was heard of: its session begins anew.
     pub fn heard(&mut self, member_id: &Arc<str>) {
-        let session_deadline_ms = self.now.uptime_ms + self.own.session_timeout_ms;
+        let member = self.group.members.get(member_id);
+        let timeout_ms = member.map_or(0, |member| member.session_timeout_ms(self.own));
+        let session_deadline_ms = self.now.uptime_ms + timeout_ms;
         let event = MemberEvent { member_id: member_id.clone(), session_deadline_ms };
         self.events.push(Soft::Member { group: self.group.id.clone(), event });
     }
@@ -61,8 +69,28 @@ impl Draft {
     pub fn finish(self) -> Outcome<GroupShard> {
         let mut outcome = Outcome::nothing();
         outcome.events.extend(self.records.into_iter().map(Event::Durable));
-        outcome.events.extend(self.events.into_iter().map(Event::Soft));
+        match self.classic {
+            None => outcome.events.extend(self.events.into_iter().map(Event::Soft)),
+            Some(classic) => {
+                let become_classic = classic.finish();
+                outcome.events.extend(become_classic.events);
+                outcome.replies.extend(become_classic.replies);
+            }
+        }
+        outcome.replies.extend(self.replies);
         outcome
+    }
+
+    /// The group ends with these records, and is this classic group from there on.
+    pub(super) fn become_classic(&mut self, tombstones: Vec<Record>, group: ClassicGroup, rebalances: bool) {
+        self.records.extend(tombstones);
+        let record = Record::Group(group.id.clone(), Some(group.to_record(None)));
+        let mut classic = ClassicDraft::new(group, self.now, self.settings.clone());
+        classic.records.push(record);
+        if rebalances {
+            classic.prepare_rebalance();
+        }
+        self.classic = Some(classic);
     }
 
     /// The assignor that most members ask for; else the first that the broker is configured with.
@@ -97,8 +125,13 @@ impl Draft {
         self.write(ConsumerRecord::Epoch(Some(GroupEpoch { epoch, metadata_hash })));
     }
 
-    /// Takes members out of the group. Whoever is left gets new targets at the next heartbeat.
+    /// Takes members out of the group. Whoever is left gets new targets at the next heartbeat, or has a classic group
+    /// if nobody else is left.
     pub fn fence(&mut self, member_ids: &[Arc<str>]) {
+        // Bytes that cannot be read keep the group as it is.
+        if self.is_to_downgrade(member_ids) && self.downgrade(member_ids, self.group.epoch, true).is_ok() {
+            return;
+        }
         let regex = |id| self.group.members.get(id).and_then(|member| member.metadata.regex()).cloned();
         let regexes: Vec<Arc<str>> = member_ids.iter().filter_map(regex).collect();
         member_ids.iter().for_each(|id| self.remove(id));

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use super::assignment::Assignment;
+use super::topics::ConsumerSettings;
 use crate::coordinator::group::records::Record;
 use crate::coordinator::group::records::consumer::{
     ConsumerRecord, CurrentAssignment, GroupEpoch, MemberMetadata, OwnedPartitions, ResolvedRegex,
@@ -30,6 +31,17 @@ pub struct Member {
     pub current: Arc<CurrentAssignment>,
 }
 
+impl GroupEvent {
+    /// When something is due that was not before.
+    pub fn deadline_ms(&self) -> Option<i64> {
+        match self {
+            GroupEvent::Rebalancing { timer, .. } => timer.map(|timer| timer.deadline_ms),
+            GroupEvent::Owes { deadline_ms, .. } => *deadline_ms,
+            GroupEvent::TopicsSeen { .. } => None,
+        }
+    }
+}
+
 impl Member {
     /// One that has not told anything.
     pub fn unknown() -> Member {
@@ -45,6 +57,12 @@ impl Member {
             classic: None,
         };
         Member { metadata: Arc::new(metadata), current: Arc::new(CurrentAssignment::new()) }
+    }
+
+    /// How long it may be silent: a member of the classic protocol says so itself.
+    pub fn session_timeout_ms(&self, own: ConsumerSettings) -> i64 {
+        let classic = self.metadata.classic.as_ref();
+        classic.map_or(own.session_timeout_ms, |classic| i64::from(classic.session_timeout_ms))
     }
 
     pub fn epoch(&self) -> i32 {
@@ -66,6 +84,10 @@ impl Member {
 pub struct Timers {
     pub session_deadline_ms: Option<i64>,
     pub rebalance: Option<RebalanceTimer>,
+    /// Of a member of the classic protocol that was told to join again.
+    pub join_deadline_ms: Option<i64>,
+    /// Of one that has joined, and is to send SyncGroup.
+    pub sync_deadline_ms: Option<i64>,
 }
 
 /// Until when a member must have given partitions up; void when it has another epoch.
@@ -75,11 +97,20 @@ pub struct RebalanceTimer {
     pub member_epoch: i32,
 }
 
+/// What a member of the classic protocol is to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owed {
+    Join,
+    Sync,
+}
+
 /// What changes in memory only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupEvent {
     /// A member has to give partitions up by then, or has done so.
     Rebalancing { member_id: Arc<str>, timer: Option<RebalanceTimer> },
+    /// A member of the classic protocol owes a request until then, or not any more.
+    Owes { member_id: Arc<str>, owed: Owed, deadline_ms: Option<i64> },
     /// The group has looked at this version of the topics.
     TopicsSeen { version: i64 },
 }
@@ -197,7 +228,8 @@ impl ConsumerGroup {
         let timers = self.timers.get(member_id)?;
         let epoch = self.members.get(member_id)?.epoch();
         let rebalance = timers.rebalance.filter(|timer| timer.member_epoch == epoch);
-        timers.session_deadline_ms.into_iter().chain(rebalance.map(|timer| timer.deadline_ms)).min()
+        let owed = [timers.session_deadline_ms, timers.join_deadline_ms, timers.sync_deadline_ms];
+        owed.into_iter().flatten().chain(rebalance.map(|timer| timer.deadline_ms)).min()
     }
 
     /// What deletes the group, in Kafka's order.
@@ -261,6 +293,15 @@ impl ConsumerGroup {
             GroupEvent::Rebalancing { member_id, timer } => {
                 if self.members.contains_key(member_id) {
                     self.timers.entry(member_id.clone()).or_default().rebalance = *timer;
+                }
+            }
+            GroupEvent::Owes { member_id, owed, deadline_ms } => {
+                if self.members.contains_key(member_id) {
+                    let timers = self.timers.entry(member_id.clone()).or_default();
+                    match owed {
+                        Owed::Join => timers.join_deadline_ms = *deadline_ms,
+                        Owed::Sync => timers.sync_deadline_ms = *deadline_ms,
+                    }
                 }
             }
             GroupEvent::TopicsSeen { version } => self.topics_seen = Some(*version),

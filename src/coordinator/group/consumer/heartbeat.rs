@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::assignment::Assignment;
 use super::draft::Draft;
-use super::group::{ConsumerGroup, GroupEvent, Member, RebalanceTimer, STATIC_LEAVE_EPOCH};
+use super::group::{ConsumerGroup, GroupEvent, Member, Owed, RebalanceTimer, STATIC_LEAVE_EPOCH};
 use super::leave::leave;
+use super::migrate::upgrade;
 use super::reconcile::Reconciliation;
 use super::request::{HeartbeatRequest, HeartbeatResponse};
 use super::topics::topic_ids;
@@ -16,7 +17,7 @@ use crate::coordinator::group::command::Response;
 use crate::coordinator::group::groups::Group;
 use crate::coordinator::group::records::Record;
 use crate::coordinator::group::records::consumer::{
-    ConsumerRecord, CurrentAssignment, MemberState, OwnedPartitions,
+    ConsumerRecord, CurrentAssignment, MemberMetadata, MemberState, OwnedPartitions,
 };
 use crate::coordinator::group::shard::GroupShard;
 use crate::coordinator::shard::{Now, Outcome, RequestId};
@@ -40,8 +41,8 @@ pub(in crate::coordinator::group) fn heartbeat(
     Ok(outcome)
 }
 
-/// The group that the request is about. A join makes one that does not exist, and takes the place of a classic group that
-/// nobody is a member of.
+/// The group that the request is about. A join makes one that does not exist, takes the place of a classic group that
+/// nobody is a member of, and turns one with members into a consumer group.
 fn open(shard: &GroupShard, request: &HeartbeatRequest, now: Now) -> Result<Draft, ApiError> {
     let draft = |group, before| Draft::new(shard, group, before, now);
     let created = || ConsumerGroup::new(request.group.clone());
@@ -55,6 +56,7 @@ fn open(shard: &GroupShard, request: &HeartbeatRequest, now: Now) -> Result<Draf
         Some(Group::Classic(classic)) if request.is_joining() && classic.is_empty() => {
             Ok(draft(created(), vec![Record::Group(request.group.clone(), None)]))
         }
+        Some(Group::Classic(classic)) if request.is_joining() => upgrade(shard, classic, now),
         Some(Group::Classic(_)) => Err(not_a_consumer_group(&request.group)),
     }
 }
@@ -65,7 +67,7 @@ pub(super) fn not_a_consumer_group(group: &str) -> ApiError {
 
 impl Draft {
     fn heartbeat(&mut self, request: &HeartbeatRequest) -> Result<HeartbeatResponse, ApiError> {
-        self.check_size(request)?;
+        self.check_size(&request.member_id, request.instance_id.as_deref())?;
         let assignor_before = self.assignor();
         let member_id = match request.member_id.is_empty() {
             true => Arc::from(uuid_text(request.fresh_uuid)),
@@ -76,6 +78,12 @@ impl Draft {
             Some(instance_id) => self.static_member(&member_id, instance_id, request)?,
         };
         let has_changed_topics = self.store_metadata(&member_id, &before, request);
+        if before.metadata.classic.is_some() {
+            // It owes nothing to the protocol that it has left.
+            for owed in [Owed::Join, Owed::Sync] {
+                self.note(GroupEvent::Owes { member_id: member_id.clone(), owed, deadline_ms: None });
+            }
+        }
         let has_changed_regex = self.update_regex(&before.metadata, &member_id)?;
         let has_refreshed = self.refresh_regexes()?;
         let has_changed_assignor = assignor_before != self.assignor();
@@ -96,13 +104,10 @@ impl Draft {
     }
 
     /// `group.consumer.max.size`
-    fn check_size(&self, request: &HeartbeatRequest) -> Result<(), ApiError> {
+    pub(super) fn check_size(&self, member_id: &str, instance_id: Option<&str>) -> Result<(), ApiError> {
         let (group, limit) = (&self.group, self.settings.group_consumer_max_size);
-        let is_member = group.members.contains_key(&request.member_id)
-            || request
-                .instance_id
-                .as_ref()
-                .is_some_and(|instance| group.static_members.contains_key(instance));
+        let is_member = group.members.contains_key(member_id)
+            || instance_id.is_some_and(|instance| group.static_members.contains_key(instance));
         if is_member || group.members.len() < limit {
             return Ok(());
         }
@@ -149,7 +154,7 @@ impl Draft {
     }
 
     /// `member_id` is from here on what another member was.
-    fn replace(&mut self, owner_id: &Arc<str>, owner: &Member, member_id: &Arc<str>) -> Member {
+    pub(super) fn replace(&mut self, owner_id: &Arc<str>, owner: &Member, member_id: &Arc<str>) -> Member {
         let current = CurrentAssignment {
             member_epoch: 0,
             previous_member_epoch: 0,
@@ -169,14 +174,21 @@ impl Draft {
         if self.group.members.contains_key(member_id) && request.repeats(&before.metadata) {
             return false;
         }
-        let metadata = request.metadata(&before.metadata);
+        self.store(member_id, before, request.metadata(&before.metadata))
+    }
+
+    /// Stores what a member is known as. Whether it names other topics than before.
+    pub(super) fn store(&mut self, member_id: &Arc<str>, before: &Member, metadata: MemberMetadata) -> bool {
+        if self.group.members.get(member_id).is_some_and(|member| *member.metadata == metadata) {
+            return metadata.subscribed_topics != before.metadata.subscribed_topics;
+        }
         let has_changed_topics = metadata.subscribed_topics != before.metadata.subscribed_topics;
         self.write(ConsumerRecord::Member(member_id.clone(), Some(Arc::new(metadata))));
         has_changed_topics
     }
 
     /// Moves the member towards its target, by one step.
-    fn reconcile(
+    pub(super) fn reconcile(
         &mut self,
         member_id: &Arc<str>,
         has_subscription_changed: bool,
@@ -203,12 +215,15 @@ impl Draft {
         if next == *member.current {
             return Ok(());
         }
+        let is_classic = member.metadata.classic.is_some();
         let timer = (next.state == MemberState::UnrevokedPartitions).then(|| RebalanceTimer {
             deadline_ms: self.now.uptime_ms + i64::from(member.metadata.rebalance_timeout_ms.max(0)),
             member_epoch: next.member_epoch,
         });
         self.write(ConsumerRecord::Current(member_id.clone(), Some(Arc::new(next))));
-        self.note(GroupEvent::Rebalancing { member_id: member_id.clone(), timer });
+        if !is_classic {
+            self.note(GroupEvent::Rebalancing { member_id: member_id.clone(), timer });
+        }
         Ok(())
     }
 }
@@ -254,6 +269,6 @@ pub(super) fn unknown_instance(instance_id: &str) -> ApiError {
     ApiError::new(ErrorCode::UnknownMemberId, format!("Instance id {instance_id} is unknown."))
 }
 
-fn partitions(owned: &OwnedPartitions) -> Assignment {
+pub(super) fn partitions(owned: &OwnedPartitions) -> Assignment {
     owned.iter().map(|(topic, partitions)| (*topic, partitions.keys().copied().collect())).collect()
 }

@@ -1,5 +1,6 @@
-//! Who is late: members that do not heartbeat, and members that do not give up partitions others wait for. Both are taken
-//! out of the group. Kafka: `scheduleConsumerGroupSessionTimeout`, `scheduleConsumerGroupRebalanceTimeout`.
+//! Who is late: members that do not heartbeat, members that do not give up partitions others wait for, and those of the
+//! classic protocol that do not join again or send SyncGroup. All are taken out of the group. Kafka:
+//! `scheduleConsumerGroupSessionTimeout`, `...RebalanceTimeout`, `...JoinTimeoutIfAbsent`, `...SyncTimeout`.
 
 use std::sync::Arc;
 
@@ -26,13 +27,14 @@ impl ConsumerGroup {
     /// Starts the timers of all members, as a new coordinator does.
     pub fn start_timers(&mut self, own: ConsumerSettings, now: Now) {
         let timers = self.members.iter().map(|(id, member)| {
-            let waits = member.current.state == MemberState::UnrevokedPartitions;
+            let is_unrevoked = member.current.state == MemberState::UnrevokedPartitions;
+            let waits = is_unrevoked && member.metadata.classic.is_none();
             let rebalance = waits.then(|| RebalanceTimer {
                 deadline_ms: now.uptime_ms + i64::from(member.metadata.rebalance_timeout_ms.max(0)),
                 member_epoch: member.epoch(),
             });
-            let session_deadline_ms = Some(now.uptime_ms + own.session_timeout_ms);
-            (id.clone(), Timers { session_deadline_ms, rebalance })
+            let session_deadline_ms = Some(now.uptime_ms + member.session_timeout_ms(own));
+            (id.clone(), Timers { session_deadline_ms, rebalance, ..Timers::default() })
         });
         self.timers = timers.collect();
     }

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use bytes::{BufMut, Bytes};
+
 use crate::coordinator::group::consumer::ConsumerGroup;
 use crate::coordinator::group::consumer::HeartbeatResponse;
 use crate::coordinator::group::consumer::assignment::Assignment;
+use crate::coordinator::group::consumer::embedded;
 use crate::coordinator::group::records::consumer::{
     ConsumerRecord, CurrentAssignment, MemberMetadata, MemberState, OwnedPartitions,
 };
 use crate::protocol::ids::{PartitionIndex, TopicId};
+use crate::protocol::wire;
 use uuid::Uuid;
 
 /// The id that [`TestTopics`](crate::coordinator::group::consumer::topics::tests::TestTopics) gives a topic.
@@ -53,6 +57,58 @@ pub fn show_heartbeat(response: &HeartbeatResponse) -> String {
         shown.push_str(&format!(" has={}", show_assignment(assignment)));
     }
     shown
+}
+
+/// What a consumer of the classic protocol tells in its JoinGroup.
+pub fn subscription(topics: &str, owned: &str) -> Bytes {
+    let mut out = Vec::new();
+    out.put_i16(3);
+    let topics: Vec<&str> = topics.split(',').filter(|name| !name.is_empty()).collect();
+    wire::put_count(&mut out, false, topics.len());
+    topics.iter().for_each(|name| wire::put_string(&mut out, false, Some(name)));
+    out.put_i32(-1);
+    put_partitions(&mut out, &parse_assignment(owned));
+    out.put_i32(-1);
+    wire::put_string(&mut out, false, None);
+    Bytes::from(out)
+}
+
+/// What a leader of the classic protocol assigns.
+pub fn embedded_assignment(text: &str) -> Bytes {
+    let mut out = vec![0, 3];
+    put_partitions(&mut out, &parse_assignment(text));
+    out.put_i32(-1);
+    Bytes::from(out)
+}
+
+fn put_partitions(out: &mut Vec<u8>, assignment: &Assignment) {
+    wire::put_count(out, false, assignment.len());
+    for (topic, partitions) in assignment {
+        wire::put_string(out, false, Some(&topic_name(*topic)));
+        wire::put_count(out, false, partitions.len());
+        partitions.iter().for_each(|index| out.put_i32(index.0));
+    }
+}
+
+/// Bytes of the classic protocol: text of a story, or what consumers really say, which begins with a version.
+pub fn show_bytes(bytes: &[u8]) -> String {
+    if bytes.first() != Some(&0) {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
+    if let Ok(assignment) = embedded::read_assignment(bytes) {
+        let shown = assignment
+            .partitions
+            .iter()
+            .flat_map(|(name, of)| of.iter().map(move |index| format!("{name}{index}")));
+        return format!("[{}]", shown.collect::<Vec<_>>().join(" "));
+    }
+    match embedded::read_subscription(bytes) {
+        Ok(subscription) => {
+            let topics: Vec<&str> = subscription.topics.iter().map(|name| &**name).collect();
+            format!("reads[{}]", topics.join(" "))
+        }
+        Err(_) => format!("{bytes:?}"),
+    }
 }
 
 fn show_current(current: &CurrentAssignment) -> String {
@@ -139,6 +195,13 @@ pub fn show_consumer_group(group: &ConsumerGroup, now_ms: i64) -> String {
             show_current(&member.current),
             show_assignment(target)
         ));
+        let owes = group.timers.get(id).cloned().unwrap_or_default();
+        if owes.join_deadline_ms.is_some() {
+            shown.push_str(" owes-join");
+        }
+        if owes.sync_deadline_ms.is_some() {
+            shown.push_str(" owes-sync");
+        }
         if let Some(deadline_ms) = group.deadline_of(id) {
             shown.push_str(&format!(" until=+{}ms", deadline_ms - now_ms));
         }

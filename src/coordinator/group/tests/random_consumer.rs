@@ -43,6 +43,8 @@ struct Chaos {
     requests: u128,
     checks: usize,
     group_epoch: i32,
+    /// A refused deadline is put off, and late on purpose.
+    has_refused: bool,
 }
 
 impl Chaos {
@@ -60,6 +62,7 @@ impl Chaos {
             requests: 0,
             checks: 0,
             group_epoch: 0,
+            has_refused: false,
         }
     }
 
@@ -94,7 +97,10 @@ impl Chaos {
             84..90 => self.change_topics(),
             90..92 => self.world.lagging = !self.world.lagging,
             92..95 => self.world.commit(),
-            95..97 => self.world.refuse = Some(ErrorCode::NotEnoughReplicas),
+            95..97 => {
+                self.world.refuse = Some(ErrorCode::NotEnoughReplicas);
+                self.has_refused = true;
+            }
             97 => self.world.fail_over(),
             _ => self.world.submit("delete", Command::DeleteGroup { group: Arc::from("g") }),
         }
@@ -242,7 +248,7 @@ impl Chaos {
 
     fn check(&mut self) {
         self.checks += 1;
-        if self.checks % 10 == 0 {
+        if self.checks.is_multiple_of(10) {
             self.check_log();
         }
         let Some(group) = self.group() else {
@@ -251,7 +257,8 @@ impl Chaos {
         };
         assert!(group.epoch >= self.group_epoch, "the group epoch went back");
         let earliest = self.world.shard.next_deadline_of("g");
-        assert!(group.next_deadline().is_none_or(|due| earliest.is_some_and(|listed| listed <= due)));
+        let is_listed = group.next_deadline().is_none_or(|due| earliest.is_some_and(|listed| listed <= due));
+        assert!(is_listed || self.has_refused, "a deadline is not listed");
         let mut owners = BTreeMap::new();
         for client in self.clients.iter().filter(|client| group.members.contains_key(&client.member_id)) {
             for (topic, partitions) in &client.owned {
@@ -267,14 +274,6 @@ impl Chaos {
     /// What a restart would find.
     fn check_log(&self) {
         let (memory, replayed, restored) = (self.group(), self.world.replayed(), self.world.restored());
-        let durable = |group: Option<&ConsumerGroup>| {
-            group.map(|group| ConsumerGroup {
-                timers: Default::default(),
-                topics_seen: None,
-                listed_ms: None,
-                ..group.clone()
-            })
-        };
         assert_eq!(
             durable(memory),
             durable(replayed.consumer("g")),
@@ -326,6 +325,16 @@ impl Chaos {
         }
         assert!(unowned.is_empty(), "nobody has {unowned:?}");
     }
+}
+
+/// What of a group is in records.
+pub fn durable(group: Option<&ConsumerGroup>) -> Option<ConsumerGroup> {
+    group.map(|group| ConsumerGroup {
+        timers: Default::default(),
+        topics_seen: None,
+        listed_ms: None,
+        ..group.clone()
+    })
 }
 
 fn run(seed: u64, steps: usize) {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::notation::{parse_assignment, show_consumer_group};
+use super::notation::{embedded_assignment, parse_assignment, show_bytes, show_consumer_group, subscription};
 use super::world::World;
 use crate::coordinator::group::classic::HeartbeatRequest;
 use crate::coordinator::group::classic::group::{ClassicGroup, Phase};
@@ -181,17 +181,24 @@ impl Story {
             if let Some(size) = arguments.number("consumer-max-size") {
                 settings.group_consumer_max_size = size;
             }
+            if let Some(policy) = arguments.value("migration") {
+                settings.group_consumer_migration_policy = policy.to_owned();
+            }
             if let Some(interval) = arguments.value("assignment-interval") {
                 settings.group_consumer_assignment_interval_ms = milliseconds(interval) as i32;
             }
         });
     }
 
-    /// `join NAME CLIENT PROTOCOLS [member=] [instance=] [type=] [metadata=] [session=] [rebalance=] [vN]`
+    /// `join NAME CLIENT PROTOCOLS [member=] [instance=] [type=] [metadata=] [session=] [rebalance=] [vN]`, and for what
+    /// a real consumer says `[topics=a,b owned=a0]`
     fn join(&mut self, arguments: &Arguments) {
         self.uuids += 1;
         let [name, client, protocols, ..] = arguments.words[..] else { panic!("join NAME CLIENT PROTOCOLS") };
-        let metadata = Bytes::copy_from_slice(arguments.value("metadata").unwrap_or(client).as_bytes());
+        let metadata = match arguments.value("topics") {
+            Some(topics) => subscription(topics, arguments.value("owned").unwrap_or("")),
+            None => Bytes::copy_from_slice(arguments.value("metadata").unwrap_or(client).as_bytes()),
+        };
         let protocol = |name: &str| Protocol { name: arc(name), metadata: metadata.clone() };
         let request = JoinRequest {
             group: self.group.clone(),
@@ -214,7 +221,11 @@ impl Story {
     fn sync(&mut self, arguments: &Arguments) {
         let assigned = arguments.words[2..].iter().filter_map(|word| word.split_once(':'));
         let assigned = assigned.map(|(member, assignment)| {
-            (arc(&lengthen(member)), Bytes::copy_from_slice(assignment.as_bytes()))
+            let assignment = match assignment.strip_prefix('@') {
+                Some(partitions) => embedded_assignment(partitions),
+                None => Bytes::copy_from_slice(assignment.as_bytes()),
+            };
+            (arc(&lengthen(member)), assignment)
         });
         let request = SyncRequest {
             group: self.group.clone(),
@@ -346,7 +357,7 @@ fn show_group(group: &ClassicGroup, now_ms: i64) -> String {
         };
         let leads = if group.is_leader(&member.member_id) { " leads" } else { "" };
         let session = member.session_deadline_ms - now_ms;
-        let assignment = String::from_utf8_lossy(&member.assignment);
+        let assignment = show_bytes(&member.assignment);
         shown.push_str(&format!(
             "\n  {} session=+{session}ms assignment={assignment:?}{leads}{awaiting}",
             member.member_id

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::notation::{show_consumer_record, show_heartbeat};
+use super::notation::{show_bytes, show_consumer_record, show_heartbeat};
 use crate::config::broker::{BrokerConfig, GroupSettings};
 use crate::coordinator::group::command::{Command, Response, Soft};
 use crate::coordinator::group::consumer::topics::tests::{TestTopics, surroundings};
@@ -312,7 +312,7 @@ fn show_answer(answer: &Result<Response, ApiError>) -> String {
             if !response.members.is_empty() {
                 let members = response.members.iter();
                 let members =
-                    members.map(|member| format!("{}:{}", member.member_id, text(&member.metadata)));
+                    members.map(|member| format!("{}:{}", member.member_id, show_bytes(&member.metadata)));
                 write!(shown, " members=[{}]", members.collect::<Vec<_>>().join(" ")).unwrap();
             }
             shown
@@ -320,7 +320,7 @@ fn show_answer(answer: &Result<Response, ApiError>) -> String {
         Ok(Response::Sync(response)) if response.error != ErrorCode::None => {
             format!("sync {}", response.error.name())
         }
-        Ok(Response::Sync(response)) => format!("synced {}", text(&response.assignment)),
+        Ok(Response::Sync(response)) => format!("synced {}", show_bytes(&response.assignment)),
         Ok(Response::Heartbeat(Ok(()))) => "heartbeat ok".to_owned(),
         Ok(Response::Heartbeat(Err(error))) => format!("heartbeat {}", error.name()),
         Ok(Response::Leave(response)) => {
@@ -365,7 +365,7 @@ fn show_record(record: &Record) -> String {
 
 fn show_value(value: &GroupValue) -> String {
     let members = value.members.iter();
-    let members = members.map(|member| format!("{}:{}", member.member_id, text(&member.assignment)));
+    let members = members.map(|member| format!("{}:{}", member.member_id, show_bytes(&member.assignment)));
     format!(
         "generation={} protocol={}/{} leader={} members=[{}]",
         value.generation,
@@ -374,8 +374,4 @@ fn show_value(value: &GroupValue) -> String {
         value.leader.as_deref().unwrap_or("-"),
         members.collect::<Vec<_>>().join(" ")
     )
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
