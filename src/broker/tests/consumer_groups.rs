@@ -79,26 +79,26 @@ fn members_join_share_commit_and_leave() {
     let mut client = groups::client(&fixture);
     let topic = client.create_topic("t", 2, &[]);
     let first = client.call(1, &joining("m1", "t"));
-    assert_eq!((first.error_code, first.member_epoch, first.heartbeat_interval_ms), (NONE, 1, 5000));
+    assert_eq!((first.error_code, first.member_epoch, first.heartbeat_interval_ms), (NONE, 2, 5000));
     assert_eq!(first.member_id.as_deref(), Some("m1"));
     assert_eq!(assigned(&first), [(topic, vec![0, 1])]);
-    let quiet = client.call(1, &beating("m1", 1));
-    assert_eq!((quiet.error_code, quiet.member_epoch, quiet.assignment.is_none()), (NONE, 1, true));
-    assert_eq!(commit(&mut client, "m1", 1), NONE);
-    assert_eq!(commit(&mut client, "m1", 2), ErrorCode::StaleMemberEpoch.code());
+    let quiet = client.call(1, &beating("m1", 2));
+    assert_eq!((quiet.error_code, quiet.member_epoch, quiet.assignment.is_none()), (NONE, 2, true));
+    assert_eq!(commit(&mut client, "m1", 2), NONE);
+    assert_eq!(commit(&mut client, "m1", 3), ErrorCode::StaleMemberEpoch.code());
     assert_eq!(commit(&mut client, "", -1), ErrorCode::UnknownMemberId.code());
-    assert_eq!(fetch(&mut client, "m1", 1), (NONE, 1));
-    assert_eq!(fetch(&mut client, "m1", 2), (ErrorCode::StaleMemberEpoch.code(), 0));
+    assert_eq!(fetch(&mut client, "m1", 2), (NONE, 1));
+    assert_eq!(fetch(&mut client, "m1", 3), (ErrorCode::StaleMemberEpoch.code(), 0));
     assert_eq!(fetch(&mut client, "m9", 1), (ErrorCode::UnknownMemberId.code(), 0));
 
     let second = client.call(1, &joining("m2", "t"));
-    assert_eq!((second.member_epoch, assigned(&second)), (2, vec![]));
-    let asked = client.call(1, &beating("m1", 1));
-    assert_eq!((asked.member_epoch, assigned(&asked)), (1, vec![(topic, vec![0])]));
+    assert_eq!((second.member_epoch, assigned(&second)), (3, vec![]));
+    let asked = client.call(1, &beating("m1", 2));
+    assert_eq!((asked.member_epoch, assigned(&asked)), (2, vec![(topic, vec![0])]));
     let owned = TopicPartitions::default().with_topic_id(topic).with_partitions(vec![0]);
-    let acknowledged = client.call(1, &beating("m1", 1).with_topic_partitions(Some(vec![owned])));
-    assert_eq!(acknowledged.member_epoch, 2);
-    assert_eq!(assigned(&client.call(1, &beating("m2", 2))), [(topic, vec![1])]);
+    let acknowledged = client.call(1, &beating("m1", 2).with_topic_partitions(Some(vec![owned])));
+    assert_eq!(acknowledged.member_epoch, 3);
+    assert_eq!(assigned(&client.call(1, &beating("m2", 3))), [(topic, vec![1])]);
     let fenced = client.call(1, &beating("m1", 7));
     assert_eq!(fenced.error_code, ErrorCode::FencedMemberEpoch.code());
     assert!(fenced.error_message.unwrap().contains("has a greater member epoch (7)"));
@@ -108,7 +108,7 @@ fn members_join_share_commit_and_leave() {
     }
     let deleted = client.call(2, &DeleteGroupsRequest::default().with_groups_names(vec![group_id("g")]));
     assert_eq!(deleted.results[0].error_code, NONE);
-    let gone = client.call(1, &beating("m1", 1));
+    let gone = client.call(1, &beating("m1", 2));
     assert_eq!(gone.error_code, ErrorCode::GroupIdNotFound.code());
 }
 
@@ -129,10 +129,10 @@ fn tools_see_the_group_as_one_of_its_type() {
     let request = ConsumerGroupDescribeRequest::default().with_group_ids(groups.into());
     let described = client.call(1, &request).groups;
     let group = &described[0];
-    assert_eq!((group.error_code, group.group_epoch, group.assignment_epoch), (NONE, 1, 1));
+    assert_eq!((group.error_code, group.group_epoch, group.assignment_epoch), (NONE, 2, 2));
     assert_eq!((group.group_state.as_str(), group.assignor_name.as_str()), ("Stable", "uniform"));
     let member = &group.members[0];
-    assert_eq!((member.member_id.as_str(), member.member_epoch, member.member_type), ("m1", 1, 1));
+    assert_eq!((member.member_id.as_str(), member.member_epoch, member.member_type), ("m1", 2, 1));
     assert_eq!(member.assignment, member.target_assignment);
     assert_eq!(member.assignment.topic_partitions[0].topic_name.as_str(), "t");
     assert_eq!(member.assignment.topic_partitions[0].partitions, [0, 1]);
@@ -153,11 +153,11 @@ fn a_group_finds_itself_again_after_a_restart() {
     let mut fixture = fixture(&[]);
     let mut client = groups::client(&fixture);
     let topic = client.create_topic("t", 1, &[]);
-    assert_eq!(client.call(1, &joining("m1", "t")).member_epoch, 1);
+    assert_eq!(client.call(1, &joining("m1", "t")).member_epoch, 2);
     fixture.restart();
     let mut client = groups::client(&fixture);
-    let back = client.call(1, &beating("m1", 1));
-    assert_eq!((back.error_code, back.member_epoch, back.assignment.is_none()), (NONE, 1, true));
+    let back = client.call(1, &beating("m1", 2));
+    assert_eq!((back.error_code, back.member_epoch, back.assignment.is_none()), (NONE, 2, true));
     let again = client.call(1, &joining("m1", "t"));
     assert_eq!(assigned(&again), [(topic, vec![0])]);
 }
@@ -167,10 +167,10 @@ fn a_topic_that_grows_is_seen_at_the_next_heartbeat() {
     let fixture = fixture(&[("group.consumer.assignment.interval.ms", "0")]);
     let mut client = groups::client(&fixture);
     let nothing = client.call(1, &joining("m1", "t"));
-    assert_eq!((nothing.member_epoch, assigned(&nothing)), (1, vec![]));
+    assert_eq!((nothing.member_epoch, assigned(&nothing)), (2, vec![]));
     let topic = client.create_topic("t", 1, &[]);
-    let response = client.call(1, &beating("m1", 1));
-    assert_eq!((response.member_epoch, assigned(&response)), (2, vec![(topic, vec![0])]));
+    let response = client.call(1, &beating("m1", 2));
+    assert_eq!((response.member_epoch, assigned(&response)), (3, vec![(topic, vec![0])]));
 }
 
 #[test]

@@ -159,7 +159,8 @@ impl ConsumerGroup {
     pub fn new(id: Arc<str>) -> ConsumerGroup {
         ConsumerGroup {
             id,
-            epoch: 0,
+            // Assignments are made for it even if the first member reads nothing.
+            epoch: 1,
             metadata_hash: 0,
             has_partition_metadata: false,
             target_epoch: TargetEpoch { epoch: 0, timestamp: Timestamp(0) },
