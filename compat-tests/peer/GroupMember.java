@@ -37,9 +37,11 @@ public final class GroupMember implements ConsumerRebalanceListener {
     private final KafkaConsumer<String, String> consumer;
     private final BlockingQueue<String> assignments = new LinkedBlockingQueue<>();
     private final BlockingQueue<Runnable> orders = new LinkedBlockingQueue<>();
+    private final boolean isConsumerProtocol;
     private boolean leaving = false;
 
     private GroupMember(Properties properties) {
+        isConsumerProtocol = "consumer".equals(properties.get(ConsumerConfig.GROUP_PROTOCOL_CONFIG));
         consumer = new KafkaConsumer<>(properties);
     }
 
@@ -63,13 +65,16 @@ public final class GroupMember implements ConsumerRebalanceListener {
         properties.put(ConsumerConfig.GROUP_ID_CONFIG, args[4]);
         properties.put(ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, "false");
         properties.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "earliest");
-        // A member that joins or leaves is noticed by the next heartbeat of the others.
-        properties.put(ConsumerConfig.HEARTBEAT_INTERVAL_MS_CONFIG, "200");
         properties.put(ConsumerConfig.KEY_DESERIALIZER_CLASS_CONFIG, StringDeserializer.class.getName());
         properties.put(ConsumerConfig.VALUE_DESERIALIZER_CLASS_CONFIG, StringDeserializer.class.getName());
         for (int index = 6; index < args.length; index++) {
             String[] property = args[index].split("=", 2);
             properties.put(property[0], property[1]);
+        }
+        if (!properties.containsKey(ConsumerConfig.GROUP_PROTOCOL_CONFIG)) {
+            // A member that joins or leaves is noticed by the next heartbeat of the others. The consumer protocol has
+            // the broker name the interval.
+            properties.put(ConsumerConfig.HEARTBEAT_INTERVAL_MS_CONFIG, "200");
         }
         GroupMember member = new GroupMember(properties);
         Thread thread = new Thread(() -> member.run(List.of(args[5].split(","))), name);
@@ -102,6 +107,10 @@ public final class GroupMember implements ConsumerRebalanceListener {
         List<String> names = new ArrayList<>();
         consumer.assignment().forEach(partition -> names.add(partition.toString()));
         names.sort(null);
+        if (isConsumerProtocol && names.isEmpty()) {
+            // What it is to get is still with others, or not decided yet.
+            return;
+        }
         assignments.add(String.join(" ", names));
     }
 

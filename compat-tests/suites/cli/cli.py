@@ -53,8 +53,12 @@ RULES = [
     (re.compile(r"^(1\s+\S{22}\s+)\d+"), r"\1<offset>"),
     (re.compile(r"^(1\s+127.0.0.1\s+)\d+"), r"\1<port>"),
     (re.compile(r"(FinalizedVersionLevel: .*\sEpoch:) \d+$"), r"\1 <epoch>"),
+    # The ids of consumer-protocol members are the clients' own.
+    (re.compile(r"(?<![\w-])[\w-]{22}(?=\s+(/|instance))"), "<member>"),
     # Columns are as wide as their widest cell.
     (re.compile(r"[ \t]+"), " "),
+    # How long a transaction is open.
+    (re.compile(r"((Ongoing|Prepare\w+|Complete\w+) \d+ <ms>) \d+"), r"\1 <duration>"),
 ]
 # Settings the two brokers are given differently.
 SETTINGS = {line.partition("=")[0] for line in (HERE.parents[1] / "peer" / "server.properties").read_text().splitlines()} | {"broker.id"}
@@ -64,9 +68,13 @@ API = re.compile(r"^\s(\w+)\(\d+\): ")
 SERVED = set((HERE / "served-apis").read_text().split())
 # A finalized feature of kafka-features, and those Klamm has; a logger of kafka-configs, and the only one both brokers have.
 FEATURE = re.compile(r"^Feature: (\S+)")
-FEATURES = {"eligible.leader.replicas.version", "metadata.version"}
+FEATURES = {"eligible.leader.replicas.version", "group.version", "metadata.version", "transaction.version"}
 LOGGER = re.compile(r"^\s+(\S+)=[A-Z]+ sensitive=false synonyms=\{\}$")
 LOGGERS = {"root"}
+# What a consumer's own threads log comes whenever they come to it.
+BACKGROUND = re.compile(r" \(org\.apache\.kafka\.clients\.consumer\.internals\.Consumer(HeartbeatRequest|Membership)Manager\)$")
+# Rows of tables that come in no order; the last are of kafka-transactions describe-producers.
+IN_NO_ORDER = re.compile(r"partition: |group-|pay-|\d+ \d+ -?\d+ -?\d+ <ms> ")
 # The frames of a stack trace belong to the tool, not to the broker.
 FRAME = re.compile(r"^\s*(at \S+\(|\.\.\. \d+ (common frames omitted|more))")
 
@@ -104,6 +112,7 @@ def _is_noise(line):
     feature, logger = FEATURE.match(line), LOGGER.match(line)
     return (
         FRAME.match(line)
+        or BACKGROUND.search(line)
         or (setting and setting[1] in SETTINGS)
         or (api and api[1] not in SERVED)
         or (feature and feature[1] not in FEATURES)
@@ -112,7 +121,11 @@ def _is_noise(line):
 
 
 def _sorted_json(line):
-    """The partitions of kafka-log-dirs come in no order, and neither do the members in a group's metadata."""
+    """The partitions of kafka-log-dirs come in no order, nor do the members of a group and the topics of a transaction."""
+    if '"transactionPartitions":[{' in line:
+        record = json.loads(line)
+        record["value"]["data"]["transactionPartitions"].sort(key=lambda topic: topic["topic"])
+        return json.dumps(record, separators=(",", ":"))
     if line.startswith('{"key":{"type":2') and '"members":[{' in line:
         record = json.loads(line)
         record["value"]["data"]["members"].sort(key=lambda member: member["memberId"])
@@ -146,9 +159,10 @@ def normalise(text):
 
 
 def _sorted_runs(lines):
-    """Partitions as kafka-delete-records reports them come in no order, and neither do rows about groups."""
+    """Partitions as kafka-delete-records reports them come in no order, and neither do rows about groups, transactions
+    and producers."""
     sorted_lines = []
-    for in_no_order, run in itertools.groupby(lines, lambda line: line.startswith(("partition: ", "group-"))):
+    for in_no_order, run in itertools.groupby(lines, lambda line: bool(IN_NO_ORDER.match(line))):
         sorted_lines += sorted(run) if in_no_order else run
     return sorted_lines
 
