@@ -122,7 +122,7 @@ def _is_noise(line):
 
 def _sorted_json(line):
     """The partitions of kafka-log-dirs come in no order, nor do the members of a group and the topics of a transaction."""
-    if '"transactionPartitions":[{' in line:
+    if line.startswith('{') and '"transactionPartitions":[{' in line:
         record = json.loads(line)
         record["value"]["data"]["transactionPartitions"].sort(key=lambda topic: topic["topic"])
         return json.dumps(record, separators=(",", ":"))

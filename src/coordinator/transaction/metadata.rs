@@ -157,7 +157,7 @@ impl TransactionMetadata {
 
     /// Decided as a producer of version 1, or 0, asks for it, in the epoch of the transaction.
     pub fn prepared(&self, ending: Ending, now: Timestamp) -> TransactionMetadata {
-        TransactionMetadata { client_version: 1, ..self.step(ending.prepared(), now) }
+        TransactionMetadata { client_version: 0, ..self.step(ending.prepared(), now) }
     }
 
     /// Decided in the next epoch, which fences what is late of this transaction (KIP-890). `next_id` follows the last

@@ -66,7 +66,7 @@ fn only_the_end_of_version_2_bumps_the_epoch() {
     let ongoing = at_epoch(4, State::Empty).with_partitions(&[("t".into(), PartitionIndex(0))], 0, LATER);
     assert_eq!((ongoing.start, ongoing.state), (LATER, State::Ongoing));
     let plain = ongoing.prepared(Ending::Commit, LATER);
-    assert_eq!((id_and_epoch(&plain), plain.client_version), ((1, 4), 1));
+    assert_eq!((id_and_epoch(&plain), plain.client_version), ((1, 4), 0));
     let bumped = ongoing.prepared_with_bump(Ending::Abort, None, LATER);
     assert_eq!((id_and_epoch(&bumped), bumped.client_version), ((1, 5), 2));
     assert_eq!(bumped.last_epoch, ProducerEpoch(4));
