@@ -221,12 +221,12 @@ impl Markers {
 
     /// Has the coordinator complete the transaction.
     async fn report(&self, asked: &Asked) -> Result<(), GivenUp> {
-        let WriteMarkers { transactional_id, producer, .. } = &asked.work;
+        let WriteMarkers { transactional_id, transition, .. } = &asked.work;
         let mut pauses = Pauses::beginning_with(self.options.first_pause);
         loop {
             let asker = self.check_term(asked)?;
             let transactional_id = transactional_id.clone();
-            let command = Command::MarkersWritten { transactional_id, producer: *producer };
+            let command = Command::MarkersWritten { transactional_id, transition: *transition };
             let submitted = asker.submit(asked.partition, command);
             drop(asker);
             let Err(error) = submitted.await else { return Ok(()) };

@@ -18,17 +18,28 @@ pub enum Command {
     /// All markers of a prepared transaction are written.
     MarkersWritten {
         transactional_id: Arc<str>,
-        /// As in the [`WriteMarkers`] that is done: a transaction that went on since has another.
-        producer: TransactionalProducer,
+        /// As in the [`WriteMarkers`] that is done.
+        transition: Transition,
     },
-    /// What was appended for this id is committed: others may ask.
+    /// What this id has become is committed: others may ask.
     Committed {
         transactional_id: Arc<str>,
+        transition: Transition,
     },
     /// What a deadline came to was refused: it is due again, but not at once. `None`: the look for ids that expire.
     PutOff {
         transactional_id: Option<Arc<str>>,
     },
+}
+
+/// Tells the record of a transactional id from those before and behind it, for a producer may have the same id and epoch in
+/// many transactions. Later ones are greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Transition {
+    /// Tells the shard from what it was before it was loaded.
+    pub term: i64,
+    /// Counts what the shard appends; 0 is what it was loaded with.
+    pub number: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +93,8 @@ pub enum Response {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteMarkers {
     pub transactional_id: Arc<str>,
+    /// The decision that they carry out.
+    pub transition: Transition,
     pub producer: TransactionalProducer,
     pub is_commit: bool,
     pub transaction_version: i16,
@@ -94,9 +107,11 @@ pub enum Soft {
     /// The last record of this id is not committed: whoever asks meanwhile is to ask again (`pendingState`).
     Pending {
         transactional_id: Arc<str>,
+        transition: Transition,
     },
     Committed {
         transactional_id: Arc<str>,
+        transition: Transition,
     },
     /// The ongoing transaction times out at this uptime.
     Deadline {

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use super::command::{Response, WriteMarkers};
+use super::command::{Response, Transition, WriteMarkers};
 use super::metadata::TransactionMetadata;
 use super::shard::TransactionShard;
 use super::state::State;
-use crate::coordinator::shard::{Now, Outcome, RequestId, TransactionalProducer};
+use crate::coordinator::shard::{Now, Outcome, RequestId};
+use crate::protocol::errors::{ApiError, ErrorCode};
 
 /// Appends the decision; the markers follow when it is committed.
 pub(super) fn prepare(
@@ -15,7 +16,7 @@ pub(super) fn prepare(
     transactional_id: &Arc<str>,
     next: TransactionMetadata,
 ) -> Outcome<TransactionShard> {
-    let effects = write_markers(transactional_id, &next).into_iter().collect();
+    let effects = write_markers(transactional_id, &next, shard.next_transition()).into_iter().collect();
     Outcome { effects, ..shard.append(transactional_id, next) }
 }
 
@@ -23,9 +24,11 @@ pub(super) fn prepare(
 pub(super) fn write_markers(
     transactional_id: &Arc<str>,
     metadata: &TransactionMetadata,
+    transition: Transition,
 ) -> Option<WriteMarkers> {
     metadata.state.is_prepared().then(|| WriteMarkers {
         transactional_id: transactional_id.clone(),
+        transition,
         producer: metadata.producer,
         is_commit: metadata.state == State::PrepareCommit,
         transaction_version: metadata.client_version,
@@ -33,21 +36,25 @@ pub(super) fn write_markers(
     })
 }
 
-/// Whoever says it again, after an answer was lost, is told the same.
+/// Whoever says it again, after an answer was lost, is told the same, whatever the id has become since.
+///
+/// Errors: COORDINATOR_NOT_AVAILABLE while the decision can still be taken back; it is to be said again.
 pub(super) fn written(
     shard: &TransactionShard,
     transactional_id: &Arc<str>,
-    producer: TransactionalProducer,
+    transition: Transition,
     id: RequestId,
     now: Now,
-) -> Outcome<TransactionShard> {
+) -> Result<Outcome<TransactionShard>, ApiError> {
     let prepared = shard
         .transactions
         .get(transactional_id)
-        .map(|entry| &entry.metadata)
-        .filter(|metadata| metadata.state.is_prepared() && metadata.producer == producer);
-    let Some(prepared) = prepared else { return Outcome::reply(id, Response::Done) };
-    let mut outcome = shard.append(transactional_id, prepared.completed(now.wall));
+        .filter(|entry| entry.metadata.state.is_prepared() && shard.transition_of(entry) == transition);
+    let Some(prepared) = prepared else { return Ok(Outcome::reply(id, Response::Done)) };
+    if prepared.is_uncommitted() {
+        return Err(ErrorCode::CoordinatorNotAvailable.into());
+    }
+    let mut outcome = shard.append(transactional_id, prepared.metadata.completed(now.wall));
     outcome.replies.push((id, Response::Done));
-    outcome
+    Ok(outcome)
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::add_partitions::add_partitions;
-use super::command::{Command, Response, Soft, WriteMarkers};
+use super::command::{Command, Response, Soft, Transition, WriteMarkers};
 use super::end_transaction::end_transaction;
 use super::init_producer_id::init_producer_id;
 use super::metadata::{EPOCH_BUMP_VERSION, TransactionMetadata};
@@ -34,6 +34,8 @@ pub struct TransactionShard {
     pub(super) idle: BTreeSet<(Timestamp, Arc<str>)>,
     /// When ids are looked through for expired ones.
     pub(super) next_expiry_ms: i64,
+    /// The last one that was appended.
+    last_transition: Transition,
     pub(super) settings: TransactionSettings,
     version: CurrentVersion,
 }
@@ -42,6 +44,8 @@ pub struct TransactionShard {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub metadata: TransactionMetadata,
+    /// [`Transition::number`] of the last record.
+    number: u64,
     /// The last record is not committed.
     is_uncommitted: bool,
     deadline_ms: Option<i64>,
@@ -53,6 +57,10 @@ impl Entry {
     pub fn is_pending(&self) -> bool {
         self.is_uncommitted || self.metadata.state.is_prepared()
     }
+
+    pub fn is_uncommitted(&self) -> bool {
+        self.is_uncommitted
+    }
 }
 
 impl TransactionShard {
@@ -62,6 +70,7 @@ impl TransactionShard {
             deadlines: BTreeSet::new(),
             idle: BTreeSet::new(),
             next_expiry_ms: 0,
+            last_transition: Transition::default(),
             settings,
             version,
         }
@@ -76,6 +85,16 @@ impl TransactionShard {
         self.version() >= EPOCH_BUMP_VERSION
     }
 
+    /// How the last record of an id is told from its others.
+    pub(super) fn transition_of(&self, entry: &Entry) -> Transition {
+        Transition { number: entry.number, ..self.last_transition }
+    }
+
+    /// That of what is appended next.
+    pub(super) fn next_transition(&self) -> Transition {
+        Transition { number: self.last_transition.number + 1, ..self.last_transition }
+    }
+
     /// The next step of an id, pending until it is committed.
     pub(super) fn append(
         &self,
@@ -83,11 +102,11 @@ impl TransactionShard {
         next: TransactionMetadata,
     ) -> Outcome<TransactionShard> {
         let mut outcome = Outcome::nothing();
-        let transactional_id = transactional_id.clone();
+        let (transactional_id, transition) = (transactional_id.clone(), self.next_transition());
         let value = Some(RecordValue::new(next, self.version()));
         outcome.durable(Record { transactional_id: transactional_id.clone(), value });
-        outcome.soft(Soft::Pending { transactional_id: transactional_id.clone() });
-        outcome.on_committed = Some(Command::Committed { transactional_id });
+        outcome.soft(Soft::Pending { transactional_id: transactional_id.clone(), transition });
+        outcome.on_committed = Some(Command::Committed { transactional_id, transition });
         outcome
     }
 
@@ -96,7 +115,7 @@ impl TransactionShard {
         let Some(RecordValue { metadata, .. }) = &record.value else { return };
         let goes_on = metadata.state == State::Ongoing;
         let deadline_ms = before.and_then(|before| before.deadline_ms).filter(|_| goes_on);
-        let entry = Entry { metadata: metadata.clone(), is_uncommitted: false, deadline_ms };
+        let entry = Entry { metadata: metadata.clone(), number: 0, is_uncommitted: false, deadline_ms };
         if metadata.state.is_idle() {
             self.idle.insert((metadata.last_update, record.transactional_id.clone()));
         }
@@ -117,8 +136,12 @@ impl TransactionShard {
 
     fn replay_soft(&mut self, event: &Soft) {
         match event {
-            Soft::Pending { transactional_id } => self.set_uncommitted(transactional_id, true),
-            Soft::Committed { transactional_id } => self.set_uncommitted(transactional_id, false),
+            Soft::Pending { transactional_id, transition } => {
+                self.set_pending(transactional_id, *transition);
+            }
+            Soft::Committed { transactional_id, transition } => {
+                self.set_committed(transactional_id, *transition);
+            }
             Soft::Deadline { transactional_id, deadline_ms } => {
                 self.set_deadline(transactional_id, *deadline_ms);
             }
@@ -126,9 +149,20 @@ impl TransactionShard {
         }
     }
 
-    fn set_uncommitted(&mut self, transactional_id: &str, is_uncommitted: bool) {
+    fn set_pending(&mut self, transactional_id: &str, transition: Transition) {
+        self.last_transition = transition;
         if let Some(entry) = self.transactions.get_mut(transactional_id) {
-            entry.is_uncommitted = is_uncommitted;
+            entry.number = transition.number;
+            entry.is_uncommitted = true;
+        }
+    }
+
+    /// What was appended behind it is pending as before.
+    fn set_committed(&mut self, transactional_id: &str, transition: Transition) {
+        if let Some(entry) = self.transactions.get_mut(transactional_id)
+            && entry.number == transition.number
+        {
+            entry.is_uncommitted = false;
         }
     }
 
@@ -176,12 +210,12 @@ impl Shard for TransactionShard {
             Command::InitProducerId(init) => init_producer_id(self, &init, request, now),
             Command::AddPartitions(add) => add_partitions(self, &add, request, now),
             Command::EndTransaction(end) => end_transaction(self, &end, request, now),
-            Command::MarkersWritten { transactional_id, producer } => {
-                Ok(markers::written(self, &transactional_id, producer, request, now))
+            Command::MarkersWritten { transactional_id, transition } => {
+                markers::written(self, &transactional_id, transition, request, now)
             }
-            Command::Committed { transactional_id } => {
+            Command::Committed { transactional_id, transition } => {
                 let mut outcome = Outcome::nothing();
-                outcome.soft(Soft::Committed { transactional_id });
+                outcome.soft(Soft::Committed { transactional_id, transition });
                 Ok(outcome)
             }
             Command::PutOff { transactional_id } => Ok(expire::put_off(self, transactional_id, now)),
@@ -226,6 +260,7 @@ impl Shard for TransactionShard {
 
     fn loaded(&mut self, now: Now) -> Vec<WriteMarkers> {
         self.next_expiry_ms = expire::next_expiry(self, now);
+        self.last_transition = Transition { term: now.uptime_ms, number: 0 };
         let ongoing: Vec<(Arc<str>, i64)> = self
             .transactions
             .iter()
@@ -235,7 +270,8 @@ impl Shard for TransactionShard {
         for (id, remaining_ms) in ongoing {
             self.set_deadline(&id, now.uptime_ms.saturating_add(remaining_ms));
         }
-        let prepared = self.transactions.iter();
-        prepared.filter_map(|(id, entry)| markers::write_markers(id, &entry.metadata)).collect()
+        let all = self.transactions.iter();
+        all.filter_map(|(id, entry)| markers::write_markers(id, &entry.metadata, self.transition_of(entry)))
+            .collect()
     }
 }

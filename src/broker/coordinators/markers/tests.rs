@@ -7,11 +7,13 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::coordinator::shard::TransactionalProducer;
+use crate::coordinator::transaction::command::Transition;
 use crate::protocol::ids::{ProducerEpoch, ProducerId};
 
 const PARTITION: PartitionIndex = PartitionIndex(3);
 const EPOCH: LeaderEpoch = LeaderEpoch(7);
 const PRODUCER: TransactionalProducer = TransactionalProducer { id: ProducerId(40), epoch: ProducerEpoch(5) };
+const TRANSITION: Transition = Transition { term: 1_000, number: 6 };
 
 /// A topic whose partitions never answer.
 const HANGS: &str = "hangs";
@@ -23,7 +25,7 @@ struct World {
     refusals: Mutex<HashMap<&'static str, VecDeque<ErrorCode>>>,
     gone: Mutex<Vec<TopicPartition>>,
     written: Mutex<Vec<(TopicPartition, TransactionMarker)>>,
-    told: Mutex<Vec<(PartitionIndex, TransactionalProducer)>>,
+    told: Mutex<Vec<(PartitionIndex, Transition)>>,
     /// The term is to end when that many markers are written.
     ends_after: Mutex<Option<usize>>,
     changed: Notify,
@@ -55,7 +57,7 @@ impl World {
         self.written.lock().iter().map(|((topic, partition), _)| format!("{topic}-{partition}")).collect()
     }
 
-    fn told(&self) -> Vec<(PartitionIndex, TransactionalProducer)> {
+    fn told(&self) -> Vec<(PartitionIndex, Transition)> {
         self.told.lock().clone()
     }
 }
@@ -66,11 +68,11 @@ impl Asker for World {
     }
 
     fn submit(&self, partition: PartitionIndex, command: Command) -> Submitted<Response> {
-        let Command::MarkersWritten { transactional_id, producer } = command else {
+        let Command::MarkersWritten { transactional_id, transition } = command else {
             panic!("markers tell nothing else: {command:?}")
         };
         assert_eq!(&*transactional_id, "tx");
-        self.told.lock().push((partition, producer));
+        self.told.lock().push((partition, transition));
         Submitted::ready(self.refusal("").map_or(Ok(Response::Done), |code| Err(code.into())))
     }
 }
@@ -99,6 +101,7 @@ fn start() -> (Arc<World>, Arc<Markers>) {
 fn work(partitions: &[(&str, i32)]) -> WriteMarkers {
     WriteMarkers {
         transactional_id: "tx".into(),
+        transition: TRANSITION,
         producer: PRODUCER,
         is_commit: true,
         transaction_version: 2,
@@ -135,14 +138,14 @@ async fn every_partition_gets_one_marker_and_then_the_coordinator_is_told() {
         transaction_version: 2,
     };
     assert!(world.written.lock().iter().all(|(_, marker)| *marker == expected));
-    assert_eq!(world.told(), [(PARTITION, PRODUCER)]);
+    assert_eq!(world.told(), [(PARTITION, TRANSITION)]);
 }
 
 #[tokio::test]
 async fn a_transaction_without_partitions_is_completed() {
     let (world, markers) = start();
     assert!(run(&world, &markers, &[]).await.is_empty());
-    assert_eq!(world.told(), [(PARTITION, PRODUCER)]);
+    assert_eq!(world.told(), [(PARTITION, TRANSITION)]);
 }
 
 #[tokio::test]

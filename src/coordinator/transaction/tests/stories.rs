@@ -2,7 +2,8 @@
 //! into the file; a reader judges the difference.
 //!
 //! `init r1 t timeout=60s as=1/0` is an InitProducerId of the transactional id `t` by a producer that believes to be
-//! id 1 in epoch 0, answered under the name `r1`. `written` reports the oldest markers. `state` shows all ids.
+//! id 1 in epoch 0, answered under the name `r1`. `written` reports the oldest markers, `written again` the
+//! same ones once more, and `written last t` those of the last record of `t`. `state` shows all ids.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,11 +78,8 @@ fn run(world: &mut World, line: &str) -> String {
             world.submit(name, Command::EndTransaction(request));
         }
         ["written"] => world.markers_written(),
-        ["written", id, who] => {
-            let command =
-                Command::MarkersWritten { transactional_id: Arc::from(id), producer: producer(who) };
-            world.submit("written", command);
-        }
+        ["written", "again"] => world.report_again(),
+        ["written", "last", id] => world.report_last_of(id),
         ["version", level] => *world.version.lock() = level.parse().unwrap(),
         ["advance", time] => world.advance(milliseconds(time)),
         ["clock", time] => world.now.wall.0 += milliseconds(time),

@@ -56,6 +56,8 @@ pub struct World {
     pub refuse: Option<ErrorCode>,
     /// Markers that were begun and not reported.
     pub markers: Vec<WriteMarkers>,
+    /// What was reported last.
+    reported: Option<WriteMarkers>,
     pub next_producer_id: i64,
     next_request: u64,
     /// What happened since it was last taken.
@@ -80,6 +82,7 @@ impl World {
             parked: Vec::new(),
             refuse: None,
             markers: Vec::new(),
+            reported: None,
             next_producer_id: 1,
             next_request: 0,
             said: Vec::new(),
@@ -212,12 +215,26 @@ impl World {
             return;
         }
         let markers = self.markers.remove(0);
-        let WriteMarkers { transactional_id, producer, .. } = markers.clone();
-        self.submit("written", Command::MarkersWritten { transactional_id, producer });
+        self.reported = Some(markers.clone());
+        self.report_again();
         if self.answers.last().is_some_and(|(name, answer)| name == "written" && answer.is_err()) {
             // It is tried again.
             self.markers.push(markers);
         }
+    }
+
+    /// The writer of the markers has got no answer to its last report.
+    pub fn report_again(&mut self) {
+        let WriteMarkers { transactional_id, transition, .. } =
+            self.reported.clone().expect("something was reported");
+        self.submit("written", Command::MarkersWritten { transactional_id, transition });
+    }
+
+    /// The last record of an id is reported to have its markers, whether it is to have some or not.
+    pub fn report_last_of(&mut self, id: &str) {
+        let (id, entry) = self.shard.transactions.get_key_value(id).expect("the id is known");
+        let (transactional_id, transition) = (id.clone(), self.shard.transition_of(entry));
+        self.submit("written", Command::MarkersWritten { transactional_id, transition });
     }
 
     /// The producer gets the last epoch that a client may have, as if thousands of transactions had gone by.
