@@ -14,8 +14,10 @@ use super::state::State;
 use crate::coordinator::shard::{Now, Outcome};
 use crate::protocol::ids::Timestamp;
 
-/// Ids that one look forgets; the next look follows at once while there are more.
-const MOST_EXPIRED_AT_ONCE: usize = 500;
+/// Ids that one look forgets; the next look follows soon while there are more.
+pub(super) const MOST_EXPIRED_AT_ONCE: usize = 500;
+/// Pause between two such looks, in which the requests of the shard have their turn.
+const PAUSE_MS: i64 = 5;
 
 /// On the monotonic clock.
 pub(super) fn next_deadline(shard: &TransactionShard) -> Option<i64> {
@@ -72,7 +74,10 @@ fn expire_ids(shard: &TransactionShard, now: Now) -> Outcome<TransactionShard> {
     for transactional_id in expired.by_ref().take(MOST_EXPIRED_AT_ONCE) {
         outcome.durable(Record { transactional_id: transactional_id.clone(), value: None });
     }
-    let next_ms = if expired.next().is_some() { now.uptime_ms } else { next_expiry(shard, now) };
+    let next_ms = match expired.next() {
+        Some(_) => now.uptime_ms.saturating_add(PAUSE_MS),
+        None => next_expiry(shard, now),
+    };
     outcome.soft(Soft::ExpiryLooked { next_ms });
     outcome.on_failed = Some(Box::new(|_| Command::PutOff { transactional_id: None }));
     outcome
