@@ -4,18 +4,21 @@
 //! marker comes, one alone when a tombstone of its key does; a commit without a transaction ends none, although it
 //! wins over what is older. Kafka: `OffsetMetadataManager.OpenTransactions`, `pendingTransactionalOffsets`.
 //!
-//! Memory is bounded: a shard with [`MOST_PENDING`] of them takes no more, and of the producers whose transactions have
+//! Memory is bounded: a shard with [`MOST_PENDING`] of them, or with [`MOST_PENDING_SIZE`] bytes of what clients have
+//! written into them (which the runtime has in memory, too), takes no more, and of the producers whose transactions have
 //! ended it remembers the last [`MOST_ENDED`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::records::OffsetKey;
+use super::records::{OffsetKey, OffsetValue, Record};
 use crate::coordinator::shard::TransactionalProducer;
 use crate::protocol::ids::{PartitionIndex, ProducerEpoch, ProducerId, TopicId};
 
-/// Pending offsets of one shard at most; some 200 bytes each.
+/// Pending offsets of one shard at most; some 200 bytes each, and what clients have written.
 pub const MOST_PENDING: usize = 100_000;
+/// Bytes of their groups, topics and metadata.
+pub const MOST_PENDING_SIZE: usize = 16 << 20;
 /// Ends of transactions that a shard remembers: those of the moment between a verification and its commit.
 const MOST_ENDED: usize = 4_096;
 
@@ -26,6 +29,7 @@ type OfGroup = BTreeMap<Arc<str>, BTreeMap<PartitionIndex, Vec<Pending>>>;
 struct Pending {
     producer: ProducerId,
     topic_id: TopicId,
+    size: usize,
 }
 
 /// A producer with a transaction in the shard's partition.
@@ -40,6 +44,8 @@ pub struct PendingOffsets {
     groups: BTreeMap<Arc<str>, OfGroup>,
     producers: HashMap<ProducerId, Open>,
     count: usize,
+    /// Of what clients have written, in bytes.
+    size: usize,
     ended: Ended,
 }
 
@@ -71,8 +77,14 @@ impl PendingOffsets {
         self.count
     }
 
+    /// Whether `records` may be pending as well.
+    pub fn has_room_for(&self, records: &[Record]) -> bool {
+        let size: usize = records.iter().map(size_of_record).sum();
+        self.count + records.len() <= MOST_PENDING && self.size + size <= MOST_PENDING_SIZE
+    }
+
     /// A producer commits an offset in its transaction.
-    pub fn insert(&mut self, producer: TransactionalProducer, key: &OffsetKey, topic_id: TopicId) {
+    pub fn insert(&mut self, producer: TransactionalProducer, key: &OffsetKey, value: &OffsetValue) {
         let open = self
             .producers
             .entry(producer.id)
@@ -80,11 +92,14 @@ impl PendingOffsets {
         open.epoch = producer.epoch;
         let topics = self.groups.entry(key.group.clone()).or_default();
         let all = topics.entry(key.topic.clone()).or_default().entry(key.partition).or_default();
-        let pending = Pending { producer: producer.id, topic_id };
+        let (topic_id, size) = (value.topic_id, size_of(key, value));
+        let pending = Pending { producer: producer.id, topic_id, size };
+        self.size += size;
         if open.keys.insert(key.clone()) {
             all.push(pending);
             self.count += 1;
         } else if let Some(earlier) = all.iter_mut().find(|earlier| earlier.producer == producer.id) {
+            self.size -= earlier.size;
             *earlier = pending;
         }
     }
@@ -173,6 +188,7 @@ impl PendingOffsets {
         let Some(pending) = partitions.get_mut(&key.partition) else { return Vec::new() };
         let gone: Vec<Pending> = pending.extract_if(.., |pending| is_gone(pending)).collect();
         self.count -= gone.len();
+        self.size -= gone.iter().map(|pending| pending.size).sum::<usize>();
         if pending.is_empty() {
             partitions.remove(&key.partition);
         }
@@ -184,6 +200,18 @@ impl PendingOffsets {
         }
         gone
     }
+}
+
+fn size_of_record(record: &Record) -> usize {
+    match record {
+        Record::Offset(key, Some(value)) => size_of(key, value),
+        // Nothing else is pending.
+        Record::Offset(_, None) | Record::Group(..) | Record::Consumer(..) => 0,
+    }
+}
+
+fn size_of(key: &OffsetKey, value: &OffsetValue) -> usize {
+    key.group.len() + key.topic.len() + value.metadata.len()
 }
 
 impl Unstable {
@@ -215,9 +243,21 @@ impl Ended {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::ids::{LeaderEpoch, Offset, Timestamp};
 
     const A: TransactionalProducer = producer(1);
     const B: TransactionalProducer = producer(2);
+
+    fn value(metadata: &str) -> OffsetValue {
+        OffsetValue {
+            offset: Offset(1),
+            leader_epoch: LeaderEpoch(0),
+            metadata: metadata.to_owned(),
+            commit_timestamp: Timestamp(0),
+            expire_timestamp: Timestamp::NONE,
+            topic_id: TopicId::ZERO,
+        }
+    }
 
     const fn producer(id: i64) -> TransactionalProducer {
         TransactionalProducer { id: ProducerId(id), epoch: ProducerEpoch(0) }
@@ -235,9 +275,9 @@ mod tests {
     fn what_two_producers_have_open_ends_with_the_second_of_them() {
         let mut all = PendingOffsets::default();
         for producer in [A, B, A] {
-            all.insert(producer, &key("g", "t", 0), TopicId::ZERO);
+            all.insert(producer, &key("g", "t", 0), &value(""));
         }
-        all.insert(A, &key("h", "t", 1), TopicId::ZERO);
+        all.insert(A, &key("h", "t", 1), &value(""));
         assert_eq!(all.count(), 3);
         all.end(A.id);
         assert_eq!((pending(&all, "g"), pending(&all, "h")), (vec![("t".to_owned(), 0)], vec![]));
@@ -245,20 +285,34 @@ mod tests {
         all.end(B.id);
         all.end(B.id);
         assert!(!all.contains("g", "t", PartitionIndex(0)));
-        assert_eq!((all.count(), all.groups.len(), all.producers.len()), (0, 0, 0));
+        assert_eq!((all.count(), all.size, all.groups.len(), all.producers.len()), (0, 0, 0, 0));
+    }
+
+    #[test]
+    fn what_clients_write_is_counted_once() {
+        let mut all = PendingOffsets::default();
+        all.insert(A, &key("g", "tt", 0), &value("12345"));
+        all.insert(B, &key("g", "tt", 0), &value("1"));
+        assert_eq!(all.size, 8 + 4);
+        all.insert(A, &key("g", "tt", 0), &value("123"));
+        assert_eq!(all.size, 6 + 4);
+        all.end(A.id);
+        assert_eq!(all.size, 4);
+        all.forget(&key("g", "tt", 0));
+        assert_eq!(all.size, 0);
     }
 
     #[test]
     fn a_tombstone_ends_what_everybody_has_open_for_its_key() {
         let mut all = PendingOffsets::default();
         for (producer, partition) in [(A, 0), (B, 0), (B, 1)] {
-            all.insert(producer, &key("g", "t", partition), TopicId::ZERO);
+            all.insert(producer, &key("g", "t", partition), &value(""));
         }
         all.forget(&key("g", "t", 0));
         all.forget(&key("g", "u", 0));
         assert_eq!(pending(&all, "g"), [("t".to_owned(), 1)]);
         assert!(all.ask(A).is_open, "its transaction goes on");
-        all.insert(A, &key("g", "t", 0), TopicId::ZERO);
+        all.insert(A, &key("g", "t", 0), &value(""));
         assert_eq!(all.count(), 2);
     }
 
@@ -291,7 +345,7 @@ mod tests {
     #[test]
     fn a_transaction_of_another_epoch_is_another() {
         let mut all = PendingOffsets::default();
-        all.insert(A, &key("g", "t", 0), TopicId::ZERO);
+        all.insert(A, &key("g", "t", 0), &value(""));
         assert!(all.ask(A).is_open);
         assert!(!all.ask(TransactionalProducer { epoch: ProducerEpoch(1), ..A }).is_open);
     }

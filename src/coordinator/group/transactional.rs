@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::command::Response;
 use super::offsets::{self, CommitResponse, CommitTopic};
-use super::pending::{Asked, MOST_PENDING};
+use super::pending::Asked;
 use super::records::Record;
 use super::shard::GroupShard;
 use crate::coordinator::shard::{Event, Now, Outcome, RequestId, TransactionMarker, TransactionalProducer};
@@ -64,7 +64,7 @@ pub fn commit(
     let limit = (shard.settings)().offset_metadata_max_bytes;
     let (records, results) =
         offsets::records_of(&request.group, request.topics, now.wall, Timestamp::NONE, limit);
-    if shard.pending.count() + records.len() > MOST_PENDING {
+    if !shard.pending.has_room_for(&records) {
         let message = "Too many offsets of open transactions.";
         return Err(ApiError::new(ErrorCode::CoordinatorNotAvailable, message.to_owned()));
     }
@@ -86,7 +86,7 @@ impl GroupShard {
         match record {
             Record::Offset(key, Some(value)) => {
                 self.ensure_group(&key.group, value.commit_timestamp);
-                self.pending.insert(producer, key, value.topic_id);
+                self.pending.insert(producer, key, value);
             }
             // Coordinators write nothing else in transactions.
             Record::Offset(_, None) | Record::Group(..) | Record::Consumer(..) => {}

@@ -4,6 +4,7 @@ use super::super::command::Command;
 use super::super::expiration;
 use super::super::offsets::tests::{Harness, at, code_of, topic_of};
 use super::super::offsets::{DeleteOffsetsRequest, DeleteOffsetsResponse};
+use super::super::pending::{MOST_PENDING, MOST_PENDING_SIZE};
 use super::*;
 use crate::coordinator::shard::Shard;
 use crate::protocol::ids::{PartitionIndex, ProducerEpoch, ProducerId, TopicId};
@@ -141,6 +142,23 @@ fn too_much_pending_is_refused_until_some_of_it_ends() {
     assert_eq!(code_of(harness.run(one_more())), ErrorCode::CoordinatorNotAvailable);
     end(&mut harness, 1, false);
     assert!(harness.run(one_more()).is_ok());
+}
+
+#[test]
+fn what_is_pending_is_refused_by_its_size_as_well() {
+    let mut harness = Harness::new();
+    let metadata = "m".repeat(4_096);
+    let large = |id: i64| {
+        let mut request = commit_of(id, "t", 0..0);
+        request.topics[0].partitions =
+            (0..MOST_PENDING_SIZE as i32 / 4_096 / 2).map(|partition| at(partition, 5, &metadata)).collect();
+        Command::CommitTransactional(request)
+    };
+    assert!(harness.run(large(1)).is_ok());
+    assert_eq!(code_of(harness.run(large(2))), ErrorCode::CoordinatorNotAvailable, "names count, too");
+    assert!(harness.run(Command::CommitTransactional(commit_of(2, "u", 0..1))).is_ok());
+    end(&mut harness, 1, true);
+    assert!(harness.run(large(2)).is_ok());
 }
 
 #[test]
