@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::coordinator::runtime::{Runtime, Submitted};
 use crate::coordinator::shard::TransactionMarker;
-use crate::coordinator::transaction::command::{Command, Response, TopicPartition, WriteMarkers};
+use crate::coordinator::transaction::command::{Command, Response, TopicPartition, Transition, WriteMarkers};
 use crate::coordinator::transaction::shard::TransactionShard;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::{LeaderEpoch, PartitionIndex};
@@ -70,8 +70,16 @@ pub struct Markers {
 
 #[derive(Default)]
 struct UnderWay {
-    tasks: HashMap<(PartitionIndex, Arc<str>), (u64, JoinHandle<()>)>,
+    tasks: HashMap<(PartitionIndex, Arc<str>), Task>,
     begun_count: u64,
+}
+
+/// The end of one transaction.
+struct Task {
+    number: u64,
+    /// Whose wish it is: that of the greatest counts.
+    asked_at: (LeaderEpoch, Transition),
+    handle: JoinHandle<()>,
 }
 
 /// What the coordinator of a partition wants in one of its terms.
@@ -105,34 +113,40 @@ impl Markers {
     }
 
     /// Begins `work` for the coordinator of `partition` in the term of `epoch`. What was under way for the same
-    /// transactional id ends: it is of an earlier load, or its last step is behind it.
+    /// transactional id ends: it is of an earlier load, or its last step is behind it. What a coordinator asks for after
+    /// a later one has asked is left: nothing keeps the two in order, for they have left their locks.
     pub fn begin(self: &Arc<Self>, partition: PartitionIndex, epoch: LeaderEpoch, work: WriteMarkers) {
         let key = (partition, work.transactional_id.clone());
+        let asked_at = (epoch, work.transition);
         let mut under_way = self.under_way.lock();
+        if under_way.tasks.get(&key).is_some_and(|task| task.asked_at > asked_at) {
+            tracing::info!(transactional_id = %key.1, %partition, %epoch, "markers of an earlier term are left to the later one");
+            return;
+        }
         under_way.begun_count += 1;
         let number = under_way.begun_count;
-        let before = under_way.tasks.remove(&key).map(|(_, task)| {
-            task.abort();
-            task
+        let before = under_way.tasks.remove(&key).map(|task| {
+            task.handle.abort();
+            task.handle
         });
         let (this, own_key) = (self.clone(), key.clone());
-        let task = self.options.control.spawn(async move {
+        let handle = self.options.control.spawn(async move {
             if let Some(before) = before {
                 // A late marker of its own would end what the producer has begun since; how it ended does not matter.
                 let _ = before.await;
             }
             this.end(Asked { partition, epoch, work }).await;
             let tasks = &mut this.under_way.lock().tasks;
-            if tasks.get(&own_key).is_some_and(|(current, _)| *current == number) {
+            if tasks.get(&own_key).is_some_and(|task| task.number == number) {
                 tasks.remove(&own_key);
             }
         });
-        under_way.tasks.insert(key, (number, task));
+        under_way.tasks.insert(key, Task { number, asked_at, handle });
     }
 
     /// The broker stops, and leads nothing by now: what is under way ends where it is.
     pub fn stop(&self) {
-        self.under_way.lock().tasks.drain().for_each(|(_, (_, task))| task.abort());
+        self.under_way.lock().tasks.drain().for_each(|(_, task)| task.handle.abort());
     }
 
     async fn end(&self, asked: Asked) {

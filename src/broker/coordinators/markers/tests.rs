@@ -226,6 +226,34 @@ async fn work_for_the_same_id_replaces_what_is_under_way() {
 }
 
 #[tokio::test]
+async fn late_work_of_an_earlier_term_or_load_replaces_nothing() {
+    let earlier_load = Transition { term: TRANSITION.term - 1, number: TRANSITION.number + 1 };
+    for (epoch, transition) in [(LeaderEpoch(EPOCH.0 - 1), TRANSITION), (EPOCH, earlier_load)] {
+        let (world, markers) = start();
+        markers.begin(PARTITION, EPOCH, work(&[("a", 0)]));
+        markers.begin(PARTITION, epoch, WriteMarkers { transition, ..work(&[("b", 0)]) });
+        markers.idle().await;
+        assert_eq!(world.written_to(), ["a-0"]);
+        assert_eq!(world.told(), [(PARTITION, TRANSITION)]);
+    }
+}
+
+#[tokio::test]
+async fn a_partition_that_the_metadata_has_is_not_given_up_whatever_it_answers() {
+    let (world, markers) = start();
+    let codes = [
+        ErrorCode::UnknownTopicOrPartition,
+        ErrorCode::LeaderNotAvailable,
+        ErrorCode::NotLeaderOrFollower,
+        ErrorCode::KafkaStorageError,
+        ErrorCode::CoordinatorLoadInProgress,
+    ];
+    world.refuse("a", &codes);
+    assert_eq!(run(&world, &markers, &[("a", 0)]).await.len(), codes.len() + 1);
+    assert_eq!(world.told().len(), 1);
+}
+
+#[tokio::test]
 async fn nothing_is_left_when_the_broker_stops() {
     let (world, markers) = start();
     markers.begin(PARTITION, EPOCH, work(&[(HANGS, 0)]));
