@@ -122,7 +122,13 @@ impl Verifications {
 
     /// A transactional batch or a marker stands in the log: what was verified before it counts no longer.
     pub fn appended(&mut self, batch: &BatchSummary) {
-        if batch.is_transactional {
+        if !batch.is_transactional {
+            return;
+        }
+        // KIP-890: a marker has the epoch of the next transaction, which may be verified before the marker gets here.
+        let is_for_the_next =
+            |entry: &Entry| entry.is_v2 && batch.is_control && batch.producer_epoch == entry.epoch;
+        if !self.0.get(&batch.producer_id).is_some_and(is_for_the_next) {
             self.0.remove(&batch.producer_id);
         }
     }

@@ -307,6 +307,23 @@ fn a_guard_does_not_outlive_a_marker() {
     assert_eq!(append_verified(&mut log, &data(1, 0, 1, true, 1), fresh), ErrorCode::InvalidProducerEpoch);
 }
 
+/// A producer of KIP-890 may go on before the marker of its last transaction has reached all partitions.
+#[test]
+fn a_marker_leaves_the_guard_of_the_next_transaction_alone() {
+    let partition = Partition::new();
+    let mut log = partition.open_after_clean_stop();
+    append(&mut log, &data(1, 0, 0, true, 1)).expect("append");
+    let v2 = |epoch| Unverified { is_v2: true, ..unverified(1, epoch, 0) };
+    let next = log.start_verification(&v2(1), NOW).expect("not fenced");
+    end(&mut log, 1, 1, true, 2).expect("append a marker");
+    assert_eq!(append_verified(&mut log, &data(1, 1, 0, true, 1), next), ErrorCode::None);
+    end(&mut log, 1, 2, true, 2).expect("append a marker");
+    let late = log.start_verification(&v2(2), NOW).expect("not fenced");
+    end(&mut log, 1, 3, false, 2).expect("append a marker");
+    let fenced = append_verified(&mut log, &data(1, 2, 0, true, 1), late);
+    assert_eq!(fenced, ErrorCode::InvalidProducerEpoch, "a marker of a later epoch");
+}
+
 #[test]
 fn later_batches_wait_for_the_first_that_is_verified() {
     let partition = Partition::new();
