@@ -20,7 +20,7 @@ use crate::protocol::compression::Level;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::{Offset, Timestamp};
 use crate::protocol::produce::{self, PartitionAnswer, PartitionRecords, ProduceRequest, TopicRef};
-use crate::protocol::validate::{ProduceError, ProduceRules, validate_produce};
+use crate::protocol::validate::{ProduceError, ProduceRules, only_batch, validate_produce};
 use crate::protocol::wire;
 use crate::replication::replica::{LeaderAppend, Replica, Required};
 use crate::replication::transactions::Verification;
@@ -130,16 +130,17 @@ fn append_all(context: &RequestContext, scratch: &mut Scratch, frame: &mut [u8],
     let acks_are_valid = matches!(request.acks, ACKS_NONE | ACKS_LEADER | ACKS_ALL);
     let now = context.services.clock.now();
     for (index, partition) in request.partitions.iter().enumerate() {
-        if !acks_are_valid {
-            answers.push(PartitionAnswer::refused(ErrorCode::InvalidRequiredAcks));
-            continue;
-        }
-        let appended = vouched.of(index).map_err(|error| ProduceError { error, record_errors: Vec::new() });
+        let appended = vouched.of(index).map_err(|error| PartitionAnswer::from(ProduceError::from(error)));
         let appended = appended.and_then(|verification| {
-            let replica = find_replica(context, partition, frame)?;
+            if !acks_are_valid {
+                return Err(refuse_acks(context, partition, frame));
+            }
+            let replica = find_replica(context, partition, frame).map_err(PartitionAnswer::refused)?;
             let records = &mut frame[partition.records.clone().unwrap_or(0..0)];
-            let appended = append(context, &replica, records, (request.acks, verification), now)?;
-            Ok((replica, appended))
+            match append(context, &replica, records, (request.acks, verification), now) {
+                Ok(appended) => Ok((replica, appended)),
+                Err(error) => Err(refuse(context.version, &replica, records, error)),
+            }
         });
         match appended {
             Ok((replica, appended)) => {
@@ -150,7 +151,7 @@ fn append_all(context: &RequestContext, scratch: &mut Scratch, frame: &mut [u8],
                     waiting.push(Waiting { index, replica, required });
                 }
             }
-            Err(refused) => answers.push(refuse(refused)),
+            Err(refused) => answers.push(refused),
         }
     }
 }
@@ -188,9 +189,7 @@ fn append(
         Some(replacement) => replacement.as_mut_slice(),
         None => &mut records[..validated.size_bytes],
     };
-    replica
-        .append(batch, acks == ACKS_ALL, verification, now)
-        .map_err(|error| ProduceError { error, record_errors: Vec::new() })
+    Ok(replica.append(batch, acks == ACKS_ALL, verification, now)?)
 }
 
 fn rules<'a>(version: i16, replica: &'a Replica, config: &TopicConfig, now: Timestamp) -> ProduceRules<'a> {
@@ -225,11 +224,49 @@ fn accepted(appended: &LeaderAppend) -> PartitionAnswer {
     }
 }
 
-fn refuse(refused: ProduceError) -> PartitionAnswer {
-    PartitionAnswer {
-        record_errors: refused.record_errors,
-        error_message: refused.error.message,
-        ..PartitionAnswer::refused(refused.error.code)
+/// Kafka looks at `acks` when the partition is known and the records are framed as they should be.
+#[cold]
+fn refuse_acks(context: &RequestContext, partition: &PartitionRecords, frame: &[u8]) -> PartitionAnswer {
+    if let Err(code @ (ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId)) =
+        find_replica(context, partition, frame)
+    {
+        return PartitionAnswer::refused(code);
+    }
+    let records = &frame[partition.records.clone().unwrap_or(0..0)];
+    match only_batch(records, context.version) {
+        Ok(_) => PartitionAnswer::refused(ErrorCode::InvalidRequiredAcks),
+        Err(error) => error.into(),
+    }
+}
+
+/// The answer to what could not be appended. Errors that Kafka does not expect of an append come with the log start offset;
+/// wrong frames are found before it looks for the log.
+#[cold]
+fn refuse(version: i16, replica: &Replica, records: &[u8], error: ProduceError) -> PartitionAnswer {
+    let is_expected = matches!(
+        error.error.code,
+        ErrorCode::UnknownTopicOrPartition
+            | ErrorCode::NotLeaderOrFollower
+            | ErrorCode::MessageTooLarge
+            | ErrorCode::RecordListTooLarge
+            | ErrorCode::CorruptMessage
+            | ErrorCode::KafkaStorageError
+            | ErrorCode::UnknownTopicId
+    );
+    let log_start_offset = match is_expected || only_batch(records, version).is_err() {
+        true => Offset::NONE,
+        false => replica.log_start_offset(),
+    };
+    PartitionAnswer { log_start_offset, ..PartitionAnswer::from(error) }
+}
+
+impl From<ProduceError> for PartitionAnswer {
+    fn from(refused: ProduceError) -> PartitionAnswer {
+        PartitionAnswer {
+            record_errors: refused.record_errors,
+            error_message: refused.error.message,
+            ..PartitionAnswer::refused(refused.error.code)
+        }
     }
 }
 

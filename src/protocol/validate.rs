@@ -58,8 +58,7 @@ pub struct Validated {
     pub replacement: Option<Vec<u8>>,
 }
 
-/// Records that are refused. Kafka sends the log start offset along with INVALID_RECORD and
-/// INVALID_TIMESTAMP.
+/// Records that are refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProduceError {
     /// With a message only where Kafka sends one.
@@ -74,7 +73,13 @@ pub const MOST_RECORD_ERRORS: usize = 1_000;
 
 impl From<ErrorCode> for ProduceError {
     fn from(code: ErrorCode) -> ProduceError {
-        ProduceError { error: code.into(), record_errors: Vec::new() }
+        ApiError::from(code).into()
+    }
+}
+
+impl From<ApiError> for ProduceError {
+    fn from(error: ApiError) -> ProduceError {
+        ProduceError { error, record_errors: Vec::new() }
     }
 }
 
@@ -118,8 +123,9 @@ pub fn validate_produce(records: &mut [u8], rules: &ProduceRules<'_>) -> Result<
     Ok(Validated { summary, max_timestamp_offset_delta, size_bytes, replacement: None })
 }
 
-/// The one batch of a Produce request (v3 and later), as `ByteBufferLogInputStream` cuts it.
-fn only_batch(records: &[u8], api_version: i16) -> Result<Batch<'_>, ProduceError> {
+/// The one batch of a Produce request (v3 and later), as `ByteBufferLogInputStream` cuts it. What is wrong with it is found
+/// before the log is looked for (`ProduceRequest.validateRecords`).
+pub fn only_batch(records: &[u8], api_version: i16) -> Result<Batch<'_>, ProduceError> {
     let size = next_batch_size(records)?.ok_or(ErrorCode::InvalidRecord)?;
     if records[16] != 2 {
         return Err(ErrorCode::InvalidRecord.into());

@@ -84,9 +84,52 @@ fn what_cannot_be_appended_gets_kafkas_code() {
     assert_eq!(client.produce(9, ("u", id), 0, batch(&["x"])).0, ErrorCode::UnknownTopicOrPartition.code());
     let unknown = crate::protocol::ids::Uuid::from_u128(99);
     assert_eq!(client.produce(13, ("t", unknown), 0, batch(&["x"])).0, ErrorCode::UnknownTopicId.code());
-    let response = client.call(9, &produce(9, ("t", id), 0, batch(&["x"]), 2));
-    let code = response.responses[0].partition_responses[0].error_code;
-    assert_eq!(code, ErrorCode::InvalidRequiredAcks.code());
+}
+
+/// What of a partition's topic and records is wrong comes first.
+#[test]
+fn acks_that_are_none_are_refused_where_records_could_be_appended() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 1, &[]);
+    let mut refused = |topic, partition, records| {
+        let response = client.call(9, &produce(9, (topic, id), partition, records, 2));
+        response.responses[0].partition_responses[0].error_code
+    };
+    assert_eq!(refused("t", 0, batch(&["x"])), ErrorCode::InvalidRequiredAcks.code());
+    assert_eq!(refused("t", 1, batch(&["x"])), ErrorCode::UnknownTopicOrPartition.code());
+    assert_eq!(refused("u", 0, batch(&["x"])), ErrorCode::UnknownTopicOrPartition.code());
+    assert_eq!(refused("t", 0, Vec::new()), ErrorCode::InvalidRecord.code());
+    let mut length = batch(&["x"]);
+    length[8..12].fill(0);
+    assert_eq!(refused("t", 0, length), ErrorCode::CorruptMessage.code());
+    let mut sum = batch(&["x"]);
+    *sum.last_mut().unwrap() ^= 1;
+    assert_eq!(refused("t", 0, sum), ErrorCode::InvalidRequiredAcks.code(), "not looked at yet");
+    assert_eq!(client.list_offset("t", 0, -1).0, 0);
+}
+
+#[test]
+fn refused_records_are_answered_with_the_log_start_where_kafka_knows_it() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 1, &[("max.message.bytes", "200")]);
+    let mut refused = |records| {
+        let response = client.call(9, &produce(9, ("t", id), 0, records, 1));
+        let answer = &response.responses[0].partition_responses[0];
+        (answer.error_code, answer.log_start_offset)
+    };
+    let mut from_one = batch(&["x"]);
+    from_one[7] = 1;
+    assert_eq!(refused(from_one), (ErrorCode::InvalidRecord.code(), 0));
+    let gap = (ErrorCode::OutOfOrderSequenceNumber.code(), 0);
+    assert_eq!(refused(idempotent(0, &["a"])), (0, 0));
+    assert_eq!(refused(idempotent(5, &["b"])), gap);
+    assert_eq!(refused(Vec::new()), (ErrorCode::InvalidRecord.code(), -1), "before a log is looked for");
+    assert_eq!(refused(batch(&[&"x".repeat(300)])), (ErrorCode::MessageTooLarge.code(), -1));
+    let mut damaged = batch(&["x"]);
+    *damaged.last_mut().unwrap() ^= 1;
+    assert_eq!(refused(damaged), (ErrorCode::CorruptMessage.code(), -1));
 }
 
 #[test]
