@@ -13,6 +13,10 @@ use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::{ProducerEpoch, ProducerId, Timestamp};
 use crate::protocol::summary::BatchSummary;
 
+/// Verifications that a partition keeps. A coordinator's refusal leaves its one behind until it expires, and anybody can make
+/// up producer ids.
+pub(super) const MOST_VERIFICATIONS: usize = 5_000;
+
 /// Stands for one verification: there are never two of the same value, whatever becomes of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerificationGuard(u64);
@@ -71,6 +75,9 @@ impl Verifications {
         if has_ongoing(producer, batch.producer_epoch) {
             return Ok(None);
         }
+        if self.0.len() >= MOST_VERIFICATIONS && !self.0.contains_key(&batch.producer_id) {
+            self.remove_oldest();
+        }
         let entry = self.0.entry(batch.producer_id).or_insert_with(|| Entry {
             guard: VerificationGuard::next(),
             started: now,
@@ -84,6 +91,13 @@ impl Verifications {
             entry.lowest_sequence = entry.lowest_sequence.min(batch.base_sequence);
         }
         Ok(Some(entry.guard))
+    }
+
+    /// Guards are given out in order. Whoever holds the oldest after so many others has most likely given up.
+    #[cold]
+    fn remove_oldest(&mut self) {
+        let oldest = self.0.iter().min_by_key(|(_, entry)| entry.guard.0).map(|(producer, _)| *producer);
+        oldest.and_then(|producer| self.0.remove(&producer));
     }
 
     /// Whether a client's batch is to be checked.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::compaction::transactional;
 use super::*;
-use crate::log::verification::{Unverified, VerificationGuard};
+use crate::log::verification::{MOST_VERIFICATIONS, Unverified, VerificationGuard};
 use crate::protocol::control::end_transaction_marker;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::{ProducerEpoch, ProducerId};
@@ -355,6 +355,23 @@ fn verifications_that_are_never_finished_are_forgotten() {
     end(&mut log, 2, 0, true, 0).expect("append a marker");
     log.remove_expired_producers(Timestamp(NOW.0 + 86_400_000));
     assert!(log.producers().entry(ProducerId(2)).is_none());
+}
+
+#[test]
+fn of_too_many_verifications_the_oldest_is_forgotten() {
+    let partition = Partition::new();
+    let mut log = partition.open_after_clean_stop();
+    let guards: Vec<_> =
+        (0..MOST_VERIFICATIONS as i64).map(|producer| guard(&mut log, producer, 0, 0)).collect();
+    assert_eq!(guard(&mut log, 0, 0, 0), guards[0]);
+    guard(&mut log, 1 << 40, 0, 0);
+    let append = |log: &mut Log, producer| {
+        append_verified(log, &data(producer, 0, 0, true, 1), guards[producer as usize])
+    };
+    assert_eq!(append(&mut log, 0), ErrorCode::InvalidTxnState);
+    assert_eq!(append(&mut log, 1), ErrorCode::None);
+    let again = guard(&mut log, 0, 0, 0);
+    assert_eq!(append_verified(&mut log, &data(0, 0, 0, true, 1), again), ErrorCode::None);
 }
 
 #[test]
