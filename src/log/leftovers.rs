@@ -32,6 +32,8 @@ pub(super) struct Found {
     pub segments: BTreeMap<Offset, u64>,
     /// Offsets of the producer snapshots, in order.
     pub snapshots: Vec<Offset>,
+    /// Segments that have a transaction index.
+    pub with_aborts: BTreeSet<Offset>,
     /// Segments that have lost an index. Of a transaction index nothing tells that it is lost, but whoever removes one
     /// removes all.
     pub unindexed: BTreeSet<Offset>,
@@ -111,6 +113,7 @@ fn collect(directory: &Path, names: &[String]) -> anyhow::Result<Found> {
             found.unindexed.insert(base_offset);
         }
     }
+    found.with_aborts = indexes_of(TXN_INDEX_SUFFIX);
     Ok(found)
 }
 

@@ -134,9 +134,13 @@ impl LogView {
     ) -> Result<Option<(FileRegion, Vec<AbortedTransaction>)>, ReadError> {
         self.until_no_truncation(|| {
             let Some(found) = self.try_read(from, limits)? else { return Ok(None) };
-            let end = found.end_offset(limits.up_to)?;
             // The same segments as were read: compaction may put others in their place any time.
-            let aborted = aborted_in(&found.segments[found.index..], from, end)?;
+            let segments = &found.segments[found.index..];
+            // Where the answer ends may have to be read, so nobody asks where nothing was aborted.
+            let aborted = match segments.iter().any(|segment| segment.may_hold_abort()) {
+                true => aborted_in(segments, from, found.end_offset(limits.up_to)?)?,
+                false => Vec::new(),
+            };
             Ok(Some((found.region, aborted)))
         })
     }

@@ -92,13 +92,17 @@ impl Recovery<'_> {
     fn open_segments(&mut self) {
         let index_interval_bytes = u64::from(self.options.config.index_interval_bytes);
         for (base_offset, size_bytes) in &self.found.segments {
-            self.segments.push(Segment::open(
+            let segment = Segment::open(
                 self.directory.clone(),
                 *base_offset,
                 *size_bytes,
                 index_interval_bytes,
                 self.options.files.clone(),
-            ));
+            );
+            if !self.found.with_aborts.contains(base_offset) && !self.found.unindexed.contains(base_offset) {
+                segment.set_without_abort();
+            }
+            self.segments.push(segment);
         }
     }
 
@@ -253,7 +257,7 @@ impl Recovery<'_> {
                 .map_err(|error| segment.scan_failed(error))?;
             aborted.extend(producers::take_in(&mut producers, &summary));
         }
-        segment.with_indexes(|indexes| indexes.aborted = aborted)?;
+        segment.set_aborted(aborted)?;
         Ok(segment.seal()?)
     }
 

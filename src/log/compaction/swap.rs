@@ -129,6 +129,8 @@ pub struct CleanedGroup {
     base_offset: Offset,
     size_bytes: u64,
     index_interval_bytes: u64,
+    /// It has a transaction index.
+    holds_abort: bool,
     /// With their sizes when they were read.
     replaced: Vec<(Arc<Segment>, u64)>,
 }
@@ -152,8 +154,10 @@ impl CleanedGroup {
     ) -> anyhow::Result<CleanedGroup> {
         let (directory, base_offset) = (writer.directory.clone(), writer.base_offset);
         let index_interval_bytes = writer.index_interval_bytes;
+        let holds_abort = !writer.indexes.aborted.is_empty();
         let size_bytes = writer.finish(modified)?;
-        let group = CleanedGroup { directory, base_offset, size_bytes, index_interval_bytes, replaced };
+        let group =
+            CleanedGroup { directory, base_offset, size_bytes, index_interval_bytes, holds_abort, replaced };
         // Names on disk before the first of them counts.
         group.sync()?;
         Ok(group)
@@ -255,6 +259,9 @@ impl Log {
             group.index_interval_bytes,
             self.files.clone(),
         );
+        if !group.holds_abort {
+            cleaned.set_without_abort();
+        }
         let mut swapped = segments.to_vec();
         swapped.splice(first..first + group.replaced.len(), [cleaned]);
         self.view.publish_swap(swapped, self.log_end_offset());

@@ -26,18 +26,26 @@ impl Segment {
         self.with_indexes(|indexes| txn_index::overlapping(&indexes.aborted, from, up_to))
     }
 
-    /// A sealed segment without the file holds none, which is looked up once.
-    fn may_hold_abort(&self) -> bool {
-        if self.holds_no_abort.load(Ordering::Acquire) {
-            return false;
-        }
-        if self.is_sealed() && !self.is_removed() && !fs::exists(&self.path_of(TXN_INDEX_SUFFIX)) {
-            // It may have lost its name between the two looks; then its indexes tell.
-            let holds_none = !self.is_removed();
-            self.holds_no_abort.store(holds_none, Ordering::Release);
-            return !holds_none;
-        }
-        true
+    /// The segment may hold a marker of an abort. Only whoever knows all its markers says no, before readers have it or under
+    /// the lock, so that no look of a reader crosses what the writer takes note of.
+    pub(in crate::log) fn may_hold_abort(&self) -> bool {
+        !self.holds_no_abort.load(Ordering::Acquire)
+    }
+
+    /// Says of a segment that was opened that it has no transaction index, and needs none.
+    pub(in crate::log) fn set_without_abort(&self) {
+        self.holds_no_abort.store(true, Ordering::Release);
+    }
+
+    /// Replaces what is known of aborted transactions by what recovery found in the batches.
+    pub(in crate::log) fn set_aborted(
+        self: &Arc<Segment>,
+        aborted: Vec<AbortedTransaction>,
+    ) -> Result<(), SegmentError> {
+        self.with_indexes(|indexes| {
+            self.holds_no_abort.store(aborted.is_empty(), Ordering::Release);
+            indexes.aborted = aborted;
+        })
     }
 
     /// Whether aborted transactions are known on the heap only.
@@ -52,6 +60,9 @@ impl Segment {
 
     /// Aborted transactions cannot be told from the segment alone: a transaction may have begun in an earlier one.
     pub(super) fn load_aborted(&self) -> Result<Vec<AbortedTransaction>, SegmentError> {
+        if !self.may_hold_abort() {
+            return Ok(Vec::new());
+        }
         let path = self.path_of(TXN_INDEX_SUFFIX);
         let failed =
             |error| SegmentError::Failed(anyhow::Error::context(error, format!("read {}", path.display())));

@@ -3,8 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rustix::io::Errno;
+
 use super::compaction::transactional;
 use super::*;
+use crate::env::faults::{Operation, on};
+use crate::log::segment::TXN_INDEX_SUFFIX;
 use crate::log::verification::{MOST_VERIFICATIONS, Unverified, VerificationGuard};
 use crate::protocol::control::end_transaction_marker;
 use crate::protocol::errors::ErrorCode;
@@ -226,11 +230,28 @@ fn segments_without_aborts_are_not_looked_into() {
     let view = log.view();
     let segments = view.segments();
     segments.iter().for_each(|segment| segment.set_indexes(None));
+    // Whoever looked for the file would find this one.
+    for segment in segments.iter() {
+        std::fs::write(segment.path_of(TXN_INDEX_SUFFIX), "rubbish").expect("write");
+    }
     let limits = ReadLimits { max_size_bytes: 300, up_to: log.log_end_offset(), at_least_one: true };
     let (_, aborted) = view.read_committed(Offset(0), limits).expect("read").expect("records");
     assert!(aborted.is_empty());
     let loaded = segments.iter().filter(|segment| segment.has_indexes_on_heap()).count();
     assert!(loaded <= 1, "{loaded} of {}", segments.len());
+}
+
+#[test]
+fn a_committed_reader_of_a_log_without_aborts_reads_no_more_than_others() {
+    let partition = Partition::new();
+    let mut log = partition.open_after_clean_stop();
+    for _ in 0..3 {
+        append(&mut log, &batch(1, 30, NOW.0, 1)).expect("append");
+    }
+    let _broken = on(Operation::Read, &partition.directory(), Errno::IO).inject();
+    let limits = ReadLimits { max_size_bytes: 1, up_to: log.log_end_offset(), at_least_one: true };
+    let (_, aborted) = log.view().read_committed(Offset(1), limits).expect("read").expect("a batch");
+    assert!(aborted.is_empty());
 }
 
 #[test]
