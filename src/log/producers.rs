@@ -65,14 +65,15 @@ fn recall(producers: &mut ProducerState, segments: &[Arc<Segment>]) -> Result<()
         if producers.entries().len() == 0 || left_bytes == 0 {
             break;
         }
-        let size_bytes = segment.size_bytes();
-        let end_position = segment.locate(end, size_bytes)?.map_or(size_bytes, |span| span.position);
-        let from = end_position.saturating_sub(left_bytes);
-        let start = segment.with_indexes(|indexes| indexes.offsets.position_at_or_before(from))?;
+        // What cannot be read is not recalled; whether it is damage, others find out.
+        let (start, end_position) = match recalled_range(segment, end, left_bytes) {
+            Ok(range) => range,
+            Err(SegmentError::Corrupt { .. }) => break,
+            Err(error @ (SegmentError::Removed | SegmentError::Failed(_))) => return Err(error),
+        };
         let file = segment.readable_file()?;
         let mut scan = BatchScan::new(&file, start, end_position);
         let mut summaries = Vec::new();
-        // What cannot be read is not recalled; whether it is damage, others find out.
         while let Ok(Some((_, batch))) = scan.next_batch() {
             summaries.extend(BatchSummary::of(batch));
         }
@@ -80,6 +81,15 @@ fn recall(producers: &mut ProducerState, segments: &[Arc<Segment>]) -> Result<()
         left_bytes = left_bytes.saturating_sub(end_position - start);
     }
     Ok(())
+}
+
+/// From which to which position a segment is read again for the batches before `end`.
+fn recalled_range(segment: &Arc<Segment>, end: Offset, most_bytes: u64) -> Result<(u64, u64), SegmentError> {
+    let size_bytes = segment.size_bytes();
+    let end_position = segment.locate(end, size_bytes)?.map_or(size_bytes, |span| span.position);
+    let from = end_position.saturating_sub(most_bytes);
+    let start = segment.with_indexes(|indexes| indexes.offsets.position_at_or_before(from))?;
+    Ok((start, end_position))
 }
 
 /// Brings producers up to `to`.

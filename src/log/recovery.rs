@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use anyhow::Context;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::env::fs;
 use crate::log::checkpoint;
@@ -24,6 +24,7 @@ use crate::log::producers::{self, Expiry};
 use crate::log::scan::{BatchScan, Defect, HeaderScan, Reason, ScanError};
 use crate::log::segment::{SNAPSHOT_SUFFIX, Segment, SegmentError, file_name};
 use crate::log::tail::{self, AfterDefect};
+use crate::log::txn_index::AbortedTransaction;
 use crate::protocol::ids::{LeaderEpoch, Offset, Timestamp};
 
 /// Why a log cannot be opened.
@@ -243,13 +244,32 @@ impl Recovery<'_> {
     }
 
     /// Finds the aborted transactions of a trusted segment again, whose transaction index is not: other than the rest, they
-    /// depend on what was open before the segment (`LogSegment.recover`).
+    /// depend on what was open before the segment (`LogSegment.recover`). Damage is left to the readers who meet it, as in any
+    /// other trusted segment; what follows it there is not looked at.
     fn derive_aborted(&self, index: usize) -> Result<(), OpenError> {
         let segment = &self.segments[index];
         info!(segment = %segment.path().display(), "deriving the aborted transactions from the batches");
+        let mut aborted = Vec::new();
+        if !is_undamaged(self.collect_aborted(segment, &mut aborted))? {
+            error!(
+                segment = %segment.path().display(), found_count = aborted.len(),
+                "transactions aborted behind the damage are not known"
+            );
+        }
+        // Where batches cannot be told apart there are no indexes either, and nothing is read.
+        if is_undamaged(segment.set_aborted(aborted))? {
+            segment.seal()?;
+        }
+        Ok(())
+    }
+
+    fn collect_aborted(
+        &self,
+        segment: &Arc<Segment>,
+        aborted: &mut Vec<AbortedTransaction>,
+    ) -> Result<(), SegmentError> {
         let mut producers = self.load_producers(segment.base_offset())?;
         producers::replay(&mut producers, &self.segments, segment.base_offset())?;
-        let mut aborted = Vec::new();
         let file = segment.readable_file()?;
         let mut scan = BatchScan::new(&file, 0, segment.size_bytes());
         while let Some((header, batch)) = scan.next_batch().map_err(|error| segment.scan_failed(error))? {
@@ -257,8 +277,7 @@ impl Recovery<'_> {
                 .map_err(|error| segment.scan_failed(error))?;
             aborted.extend(producers::take_in(&mut producers, &summary));
         }
-        segment.set_aborted(aborted)?;
-        Ok(segment.seal()?)
+        Ok(())
     }
 
     /// Takes in every batch up to the end or to the first bytes that are none, which it answers.
@@ -430,6 +449,18 @@ pub(super) fn active_segment(segment: &Arc<Segment>, now: Timestamp) -> Result<A
         first_timestamp,
         created: now,
     })
+}
+
+/// Whether work on a trusted segment met no damage, which it logs.
+fn is_undamaged(outcome: Result<(), SegmentError>) -> Result<bool, OpenError> {
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(damage @ SegmentError::Corrupt { .. }) => {
+            error!("{:#}", anyhow::Error::from(damage));
+            Ok(false)
+        }
+        Err(error @ (SegmentError::Removed | SegmentError::Failed(_))) => Err(error.into()),
+    }
 }
 
 fn corrupt(segment: &Segment, defect: Defect) -> OpenError {

@@ -255,6 +255,36 @@ fn a_committed_reader_of_a_log_without_aborts_reads_no_more_than_others() {
 }
 
 #[test]
+fn damage_in_a_segment_that_lost_its_indexes_leaves_the_rest_of_the_log_readable() {
+    for position in [8, 70] {
+        let partition = Partition::with(TopicConfig { segment_bytes: 600, ..TopicConfig::default() });
+        let mut log = partition.open_after_clean_stop();
+        let mut sequence = 0;
+        while log.view().segment_count() < 3 {
+            append(&mut log, &data(1, 0, sequence, true, 1)).expect("append");
+            end(&mut log, 1, 0, false, 0).expect("append a marker");
+            sequence += 1;
+        }
+        let end = log.log_end_offset();
+        let second = log.view().segments()[1].base_offset();
+        log.close().expect("close");
+        for suffix in ["index", "timeindex", "txnindex"] {
+            std::fs::remove_file(partition.path(&format!("{:020}.{suffix}", 0))).expect("remove");
+        }
+        let path = partition.path(&format!("{:020}.log", 0));
+        let mut bytes = std::fs::read(&path).expect("read");
+        let (first, _) = Batch::split_first(&bytes).expect("a batch");
+        let second_batch = first.size();
+        bytes[second_batch + position] ^= 0x40;
+        std::fs::write(&path, bytes).expect("write");
+        let log = partition.open_after_clean_stop();
+        assert_eq!(log.log_end_offset(), end);
+        let (_, aborted) = log.view().read_committed(second, up_to(end)).expect("read").expect("records");
+        assert!(!aborted.is_empty());
+    }
+}
+
+#[test]
 fn a_log_start_that_passes_an_open_transaction_takes_the_stable_offset_along() {
     let partition = Partition::new();
     let mut log = partition.open_after_clean_stop();
