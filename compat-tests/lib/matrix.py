@@ -15,7 +15,7 @@ README = versions.ROOT.parent / "README.md"
 BEGIN = "<!-- the scenario matrix: compat-tests/run checks it; compat-tests/lib/matrix.py --bless rewrites it -->\n"
 END = "<!-- end of the scenario matrix -->\n"
 # Every client runs these; a test's name is scenario.case.
-SCENARIOS = ["codec", "headers", "rebalance", "commit", "seek", "admin", "large-message", "compaction", "reconnect", "transactions"]
+SCENARIOS = ["codec", "headers", "rebalance", "commit", "seek", "admin", "large-message", "compaction", "reconnect", "transactions", "groups"]
 
 
 def _cell(promises):

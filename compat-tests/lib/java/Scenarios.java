@@ -38,7 +38,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
  * The scenarios of every client, on the Java client. It uses only what every release since 2.8 has, so that one source
- * serves them all.
+ * serves them all; its argument is the release, such as 4.4, and says which scenarios that has beside the common ones.
  */
 public final class Scenarios {
     private static final String BOOTSTRAP = System.getenv("BOOTSTRAP");
@@ -67,12 +67,16 @@ public final class Scenarios {
         checks.put("rebalance.cooperative", () -> joinsAndLeaves("cooperating",
             Map.of("partition.assignment.strategy", CooperativeStickyAssignor.class.getName())));
         checks.put("rebalance.static-member-returns", Scenarios::staticMemberReturns);
+        if (args[0].equals("4.4")) {
+            checks.put("groups.consumer-protocol", Scenarios::consumerProtocol);
+        }
         checks.put("commit.resume", Scenarios::commitAndResume);
         checks.put("seek.by-time", Scenarios::seekByTime);
         checks.put("admin.crud", Scenarios::adminCrud);
         checks.put("admin.groups", Scenarios::adminGroups);
         checks.put("large-message.round-trip", Scenarios::largeMessage);
         checks.put("compaction.keeps-the-last-of-a-key", Scenarios::compaction);
+        checks.put("transactions.commit-and-abort", Scenarios::commitAndAbort);
         checks.put("reconnect.after-kill", Scenarios::reconnect);
         checks.forEach(Scenarios::run);
         System.exit(0);
@@ -236,6 +240,24 @@ public final class Scenarios {
         first.close();
     }
 
+    /** In this protocol (KIP-848) the broker assigns, and says how often members send heartbeats. */
+    private static void consumerProtocol() throws Exception {
+        create("reconciled", 4, Map.of());
+        Map<String, String> settings = Map.of("group.id", "reconcilers", "group.protocol", "consumer");
+        KafkaConsumer<byte[], byte[]> first = consumer(settings);
+        first.subscribe(List.of("reconciled"));
+        shares(List.of(first), List.of(4), "partitions of a lone member");
+        KafkaConsumer<byte[], byte[]> second = consumer(settings);
+        second.subscribe(List.of("reconciled"));
+        shares(List.of(first, second), List.of(2, 2), "partitions of two members");
+        Set<TopicPartition> owned = new HashSet<>(first.assignment());
+        owned.addAll(second.assignment());
+        equal(owned.size(), 4, "partitions that have an owner");
+        second.close();
+        shares(List.of(first), List.of(4), "partitions after one has left");
+        first.close();
+    }
+
     private static void staticMemberReturns() throws Exception {
         create("static", 4, Map.of());
         KafkaConsumer<byte[], byte[]> first = member("statics", "static", Map.of("group.instance.id", "one"));
@@ -350,6 +372,28 @@ public final class Scenarios {
             }
         }
         equal(kept, List.of("new", "only"), "values left");
+    }
+
+    private static void commitAndAbort() throws Exception {
+        create("transacted", 1, Map.of());
+        try (KafkaProducer<byte[], byte[]> producer = producer(Map.of("transactional.id", "transactor"))) {
+            producer.initTransactions();
+            for (int start : new int[] {0, 10, 20}) {
+                producer.beginTransaction();
+                for (String value : numbers(start, start + 10)) {
+                    producer.send(record("transacted", null, null, value)).get(WAIT_MS, TimeUnit.MILLISECONDS);
+                }
+                if (start == 10) {
+                    producer.abortTransaction();
+                } else {
+                    producer.commitTransaction();
+                }
+            }
+        }
+        List<String> committed = numbers(0, 30);
+        committed.removeAll(numbers(10, 20));
+        equal(values(readAll("transacted", 20, Map.of("isolation.level", "read_committed"))), committed, "committed values");
+        equal(values(readAll("transacted", 30, Map.of("isolation.level", "read_uncommitted"))), numbers(0, 30), "values written");
     }
 
     private static void reconnect() throws Exception {

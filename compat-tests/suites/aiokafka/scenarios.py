@@ -214,6 +214,24 @@ async def compaction():
     equal(kept, [b"new", b"only"], "values left")
 
 
+@scenario("transactions.commit-and-abort")
+async def commit_and_abort():
+    await create("transacted")
+    writer = aiokafka.AIOKafkaProducer(bootstrap_servers=BOOTSTRAP, transactional_id="transactor")
+    await writer.start()
+    values = [str(number).encode() for number in range(30)]
+    for start in (0, 10, 20):
+        await writer.begin_transaction()
+        for value in values[start:start + 10]:
+            await writer.send_and_wait("transacted", value, partition=0)
+        await (writer.abort_transaction() if start == 10 else writer.commit_transaction())
+    await writer.stop()
+    committed = [record.value for record in await read_all("transacted", 20, isolation_level="read_committed")]
+    equal(committed, values[:10] + values[20:], "committed values")
+    written = [record.value for record in await read_all("transacted", 30, isolation_level="read_uncommitted")]
+    equal(written, values, "values written")
+
+
 @scenario("reconnect.after-kill")
 async def reconnect():
     if not os.environ["BROKER_HOME"]:

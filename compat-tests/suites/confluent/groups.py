@@ -6,7 +6,7 @@ import time
 import broker as brokers
 import confluent_kafka as ck
 from checks import Skip, check, equal
-from client import BASE, consume, create, plain, produce
+from client import ADMIN, BASE, consume, create, plain, produce
 
 SETTLE_SECONDS = 30
 
@@ -120,6 +120,42 @@ def seek_by_time():
     reader.seek(found)
     equal(read(reader, 1)[0].value(), b"5", "value after the seek")
     reader.close()
+
+
+@check("groups.consumer-protocol")
+def consumer_protocol():
+    create("reconciled", 4)
+    # The broker says how often members of this protocol send heartbeats.
+    settings = {**BASE, "group.id": "reconcilers", "group.protocol": "consumer", "enable.auto.commit": False}
+    first, second = ck.Consumer(settings), ck.Consumer(settings)
+    first.subscribe(["reconciled"])
+    shares([first], [4], "partitions of a lone member")
+    second.subscribe(["reconciled"])
+    shares([first, second], [2, 2], "partitions of two members")
+    equal(len({(p.topic, p.partition) for each in (first, second) for p in each.assignment()}), 4, "partitions that have an owner")
+    group = ADMIN.describe_consumer_groups(["reconcilers"])["reconcilers"].result(SETTLE_SECONDS)
+    equal((group.type, len(group.members)), (ck.ConsumerGroupType.CONSUMER, 2), "type of the group, and number of members")
+    second.close()
+    shares([first], [4], "partitions after one has left")
+    first.close()
+
+
+@check("transactions.commit-and-abort")
+def commit_and_abort():
+    create("transacted")
+    writer = ck.Producer({**BASE, "transactional.id": "transactor"})
+    writer.init_transactions(SETTLE_SECONDS)
+    values, failed = [str(number).encode() for number in range(30)], []
+    for start in (0, 10, 20):
+        writer.begin_transaction()
+        for value in values[start:start + 10]:
+            writer.produce("transacted", value, partition=0, callback=lambda error, _: failed.append(error) if error else None)
+        equal((writer.flush(SETTLE_SECONDS), failed), (0, []), "records without an answer, and errors")
+        (writer.abort_transaction if start == 10 else writer.commit_transaction)(SETTLE_SECONDS)
+    committed = consume("transacted", 0, 20, isolation_level="read_committed")
+    equal([message.value() for message in committed], values[:10] + values[20:], "committed values")
+    written = consume("transacted", 0, 30, isolation_level="read_uncommitted")
+    equal([message.value() for message in written], values, "values written")
 
 
 @check("reconnect.after-kill")

@@ -123,6 +123,24 @@ function declare(kafka, admin, create, produce) {
     });
   });
 
+  check("transactions.commit-and-abort", async () => {
+    await create("transacted");
+    const producer = kafka.producer({
+      createPartitioner: Partitioners.DefaultPartitioner, transactionalId: "transactor", idempotent: true, maxInFlightRequests: 1,
+    });
+    await producer.connect();
+    for (const start of [0, 10, 20]) {
+      const transaction = await producer.transaction();
+      await transaction.send({ topic: "transacted", messages: numbers(start, start + 10).map((value) => ({ value })) });
+      await (start === 10 ? transaction.abort() : transaction.commit());
+    }
+    await producer.disconnect();
+    const read = async (count, readUncommitted) =>
+      (await readAll("transacted", count, { consumer: { readUncommitted } })).map((message) => message.value.toString());
+    assert.deepEqual(await read(20, false), [...numbers(0, 10), ...numbers(20, 30)]);
+    assert.deepEqual(await read(30, true), numbers(0, 30));
+  });
+
   check("reconnect.after-kill", async () => {
     needsBroker();
     await create("survived");

@@ -107,6 +107,23 @@ check rebalance.member-leaves eventually settled "$WORK/first" 0 1
 kill "$first"
 wait "$first" || true
 
+# Transactions. kcat commits one when its input ends, and aborts it when it is told to end before. It hands on what it
+# reads in large blocks, so the input of the aborted one is long, and how much of it was written is not known.
+seq 0 9 | produce transacted -X transactional.id=transactor || true
+mkfifo "$WORK/feed"
+kcat -b "$BOOTSTRAP" -X broker.address.family=v4 -P -t transacted -p 0 -X transactional.id=transactor <"$WORK/feed" 2>>"$WORK/kcat.log" &
+aborting=$!
+exec 9>"$WORK/feed"
+for _ in $(seq 50000); do echo aborted; done >&9
+consume_written() { consume transacted -o beginning -X isolation.level=read_uncommitted; }
+some_written() { [ "$(consume_written | grep -c aborted)" -gt 0 ]; }
+check transactions.aborted-records-are-stored eventually some_written
+kill "$aborting"
+exec 9>&-
+wait "$aborting" || true
+seq 10 19 | produce transacted -X transactional.id=transactor || true
+answers transactions.commit-and-abort "$(seq 0 19)" consume transacted -o beginning -X isolation.level=read_committed
+
 # A producer and a consumer that live through a crash of the broker.
 if [ -z "$BROKER_HOME" ]; then
     skip reconnect.after-kill "only a broker of the harness can be killed"

@@ -6,8 +6,11 @@ const { Admin, Consumer, Producer, stringDeserializers, stringSerializers } = re
 const { check, killBroker, needsBroker, runAll, sleep, until } = require(path.join(process.env.COMPAT, "lib/checks.js"));
 
 const TOPIC = 2; // the type of a config resource
+const [READ_UNCOMMITTED, READ_COMMITTED] = [0, 1]; // isolation levels of a fetch
 const SET = 0; // an operation of IncrementalAlterConfigs
 const base = { clientId: "compat", bootstrapBrokers: [process.env.BOOTSTRAP], retries: 50, retryDelay: 200, timeout: 10000 };
+const CLASSIC = { sessionTimeout: 10000, heartbeatInterval: 200 };
+const CONSUMER = { groupProtocol: "consumer" }; // the broker says when members time out and send heartbeats
 const admin = new Admin(base);
 const numbers = (from, to) => Array.from({ length: to - from }, (_, index) => `${from + index}`);
 
@@ -31,8 +34,8 @@ const produceNumbers = (topic, count) => produce(topic, numbers(0, count).map((v
 
 // A consumer in a group that keeps what it has read.
 async function join(groupId, topic, options = {}) {
-  const { limit = Infinity, deserializers = stringDeserializers, ...rest } = options;
-  const consumer = new Consumer({ ...base, groupId, deserializers, sessionTimeout: 10000, heartbeatInterval: 200, maxWaitTime: 100 });
+  const { limit = Infinity, deserializers = stringDeserializers, protocol = CLASSIC, ...rest } = options;
+  const consumer = new Consumer({ ...base, groupId, deserializers, maxWaitTime: 100, ...protocol });
   const stream = await consumer.consume({ topics: [topic], mode: "committed", fallbackMode: "earliest", autocommit: false, ...rest });
   const member = { consumer, messages: [], failed: undefined };
   stream.on("data", (message) => {
@@ -71,16 +74,20 @@ check("headers.round-trip", async () => {
   assert.deepEqual([message.key, [...message.headers]], ["key", [["a", "1"], ["b", "2"]]]);
 });
 
-check("rebalance.member-joins-and-leaves", async () => {
-  await create("shared", 4);
-  const first = await join("sharing", "shared");
+async function joinsAndLeaves(topic, options) {
+  await create(topic, 4);
+  const first = await join(`${topic}-group`, topic, options);
   await until("a lone member has 4 partitions", () => first.share() === 4);
-  const second = await join("sharing", "shared");
+  const second = await join(`${topic}-group`, topic, options);
   await until("two members have 2 partitions each", () => first.share() === 2 && second.share() === 2);
   await second.leave();
   await until("the member that stays has 4 partitions", () => first.share() === 4);
   await first.leave();
-});
+}
+
+check("rebalance.member-joins-and-leaves", () => joinsAndLeaves("shared"));
+
+check("groups.consumer-protocol", () => joinsAndLeaves("reconciled", { protocol: CONSUMER }));
 
 check("commit.resume", async () => {
   await create("committed");
@@ -149,6 +156,20 @@ check("compaction.keeps-the-last-of-a-key", async () => {
     const [first, second] = await readAll("cleaned", 2);
     return `${first.value} ${second.value}` === "new only";
   });
+});
+
+check("transactions.commit-and-abort", async () => {
+  await create("transacted");
+  const producer = new Producer({ ...base, serializers: stringSerializers, transactionalId: "transactor", idempotent: true });
+  for (const start of [0, 10, 20]) {
+    const transaction = await producer.beginTransaction();
+    await transaction.send({ messages: numbers(start, start + 10).map((value) => ({ topic: "transacted", partition: 0, value })) });
+    await (start === 10 ? transaction.abort() : transaction.commit());
+  }
+  await producer.close();
+  const read = async (count, isolationLevel) => (await readAll("transacted", count, { isolationLevel })).map(({ value }) => value);
+  assert.deepEqual(await read(20, READ_COMMITTED), [...numbers(0, 10), ...numbers(20, 30)]);
+  assert.deepEqual(await read(30, READ_UNCOMMITTED), numbers(0, 30));
 });
 
 check("reconnect.after-kill", async () => {

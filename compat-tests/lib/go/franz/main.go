@@ -30,11 +30,13 @@ func main() {
 		Check{Name: "headers.duplicate-keys", Run: duplicateHeaders},
 		Check{Name: "rebalance.member-joins-and-leaves", Run: func() error { return joinsAndLeaves("shared", kgo.RangeBalancer()) }},
 		Check{Name: "rebalance.cooperative", Run: func() error { return joinsAndLeaves("cooperating", kgo.CooperativeStickyBalancer()) }},
+		Check{Name: "groups.consumer-protocol", Run: func() error { return joinsAndLeaves("reconciled", kgo.RangeBalancer(), kgo.ServerSideBalancer()) }},
 		Check{Name: "commit.resume", Run: commitAndResume},
 		Check{Name: "seek.by-time", Run: seekByTime},
 		Check{Name: "admin.crud", Run: adminCrud},
 		Check{Name: "large-message.round-trip", Run: largeMessage},
 		Check{Name: "compaction.keeps-the-last-of-a-key", Run: compaction},
+		Check{Name: "transactions.commit-and-abort", Run: commitAndAbort},
 		Check{Name: "reconnect.after-kill", Run: reconnect},
 	))
 }
@@ -192,16 +194,17 @@ func duplicateHeaders() error {
 	return Equal(records[0].Headers, headers, "headers")
 }
 
-func joinsAndLeaves(topic string, balancer kgo.GroupBalancer) error {
+func joinsAndLeaves(topic string, balancer kgo.GroupBalancer, options ...kgo.Opt) error {
+	options = append(options, kgo.Balancers(balancer))
 	if err := create(topic, 4, nil); err != nil {
 		return err
 	}
-	first := join(topic+"-group", topic, kgo.Balancers(balancer))
+	first := join(topic+"-group", topic, options...)
 	defer first.Close()
 	if err := Until("a lone member has 4 partitions", func() bool { return first.share() == 4 }); err != nil {
 		return err
 	}
-	second := join(topic+"-group", topic, kgo.Balancers(balancer))
+	second := join(topic+"-group", topic, options...)
 	if err := Until("two members have 2 partitions each", func() bool { return first.share() == 2 && second.share() == 2 }); err != nil {
 		second.Close()
 		return err
@@ -374,6 +377,46 @@ func compaction() error {
 		records, err := readAll("cleaned", 2)
 		return err == nil && Equal(values(records), []string{"new", "only"}, "values left") == nil
 	})
+}
+
+func commitAndAbort() error {
+	if err := create("transacted", 1, nil); err != nil {
+		return err
+	}
+	if err := writeTransactions(); err != nil {
+		return err
+	}
+	records, err := readAll("transacted", 20, kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	if err != nil {
+		return err
+	}
+	if err := Equal(values(records), append(Numbers(0, 10), Numbers(20, 30)...), "committed values"); err != nil {
+		return err
+	}
+	if records, err = readAll("transacted", 30, kgo.FetchIsolationLevel(kgo.ReadUncommitted())); err != nil {
+		return err
+	}
+	return Equal(values(records), Numbers(0, 30), "values written")
+}
+
+// writeTransactions writes ten values in each of three transactions, and aborts the second.
+func writeTransactions() error {
+	ctx, cancel := background()
+	defer cancel()
+	producer := client(kgo.TransactionalID("transactor"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	defer producer.Close()
+	for _, start := range []int{0, 10, 20} {
+		if err := producer.BeginTransaction(); err != nil {
+			return err
+		}
+		if err := producer.ProduceSync(ctx, plain("transacted", Numbers(start, start+10))...).FirstErr(); err != nil {
+			return err
+		}
+		if err := producer.EndTransaction(ctx, kgo.TransactionEndTry(start != 10)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func reconnect() error {

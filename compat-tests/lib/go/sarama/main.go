@@ -34,6 +34,7 @@ func main() {
 		Check{Name: "admin.crud", Run: adminCrud},
 		Check{Name: "large-message.round-trip", Run: largeMessage},
 		Check{Name: "compaction.keeps-the-last-of-a-key", Run: compaction},
+		Check{Name: "transactions.commit-and-abort", Run: commitAndAbort},
 		Check{Name: "reconnect.after-kill", Run: reconnect},
 	))
 }
@@ -92,7 +93,11 @@ func plain(topic string, values []string) []*sarama.ProducerMessage {
 }
 
 func readFrom(topic string, offset int64, count int) ([]*sarama.ConsumerMessage, error) {
-	consumer, err := sarama.NewConsumer(addresses, config(nil))
+	return readAs(sarama.ReadUncommitted, topic, offset, count)
+}
+
+func readAs(level sarama.IsolationLevel, topic string, offset int64, count int) ([]*sarama.ConsumerMessage, error) {
+	consumer, err := sarama.NewConsumer(addresses, config(func(c *sarama.Config) { c.Consumer.IsolationLevel = level }))
 	if err != nil {
 		return nil, err
 	}
@@ -446,6 +451,51 @@ func compaction() error {
 		messages, err := readFrom("cleaned", sarama.OffsetOldest, 2)
 		return err == nil && Equal(values(messages), []string{"new", "only"}, "values left") == nil
 	})
+}
+
+func commitAndAbort() error {
+	if err := create("transacted", 1, nil); err != nil {
+		return err
+	}
+	if err := writeTransactions(); err != nil {
+		return err
+	}
+	messages, err := readAs(sarama.ReadCommitted, "transacted", sarama.OffsetOldest, 20)
+	if err != nil {
+		return err
+	}
+	if err := Equal(values(messages), append(Numbers(0, 10), Numbers(20, 30)...), "committed values"); err != nil {
+		return err
+	}
+	if messages, err = readAs(sarama.ReadUncommitted, "transacted", sarama.OffsetOldest, 30); err != nil {
+		return err
+	}
+	return Equal(values(messages), Numbers(0, 30), "values written")
+}
+
+// writeTransactions writes ten values in each of three transactions, and aborts the second.
+func writeTransactions() error {
+	producer, err := sarama.NewSyncProducer(addresses, config(func(c *sarama.Config) { c.Producer.Transaction.ID = "transactor" }))
+	if err != nil {
+		return err
+	}
+	defer producer.Close()
+	for _, start := range []int{0, 10, 20} {
+		if err := producer.BeginTxn(); err != nil {
+			return err
+		}
+		if err := producer.SendMessages(plain("transacted", Numbers(start, start+10))); err != nil {
+			return err
+		}
+		end := producer.CommitTxn
+		if start == 10 {
+			end = producer.AbortTxn
+		}
+		if err := end(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func reconnect() error {
