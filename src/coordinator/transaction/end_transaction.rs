@@ -3,7 +3,7 @@
 
 use super::command::{EndTransactionRequest, Response};
 use super::markers;
-use super::metadata::{Ending, FENCING_EPOCH, TransactionMetadata, is_exhausted};
+use super::metadata::{EPOCH_BUMP_VERSION, Ending, FENCING_EPOCH, TransactionMetadata, is_exhausted};
 use super::shard::{Entry, TransactionShard};
 use super::state::State;
 use crate::coordinator::shard::{Now, Outcome, RequestId};
@@ -79,7 +79,10 @@ fn judge_v2(entry: &Entry, request: &EndTransactionRequest, ending: Ending) -> R
         return Err(ErrorCode::InvalidProducerIdMapping.into());
     }
     let is_complete = matches!(current.state, State::CompleteCommit | State::CompleteAbort);
-    let is_retry = is_complete && (retries_rotation || retries_bump(current, request));
+    // A transaction that an older client ended has bumped nothing: one epoch below is then who was fenced. Kafka 4.4
+    // does not look, and lets both producers go on in one epoch.
+    let has_bumped = current.client_version >= EPOCH_BUMP_VERSION;
+    let is_retry = is_complete && has_bumped && (retries_rotation || retries_bump(current, request));
     if current.producer.epoch != request.producer.epoch && !is_retry {
         return Err(ErrorCode::ProducerFenced.into());
     }
