@@ -73,7 +73,8 @@ fn write_member(image: &ClusterImage, version: i16, member: MemberDescription) -
         .with_client_id(wire::text(&member.client_id))
         .with_client_host(wire::text(&member.client_host))
         .with_subscribed_topic_names(names.collect())
-        .with_subscribed_topic_regex(member.subscribed_regex.as_deref().map(wire::text))
+        // Empty rather than null where there is none, as Kafka.
+        .with_subscribed_topic_regex(Some(wire::text(member.subscribed_regex.as_deref().unwrap_or(""))))
         .with_assignment(write_assignment(image, &member.assignment))
         .with_target_assignment(write_assignment(image, &member.target));
     if version >= 1 { described.with_member_type(member_type) } else { described }

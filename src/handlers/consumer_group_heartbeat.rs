@@ -65,7 +65,7 @@ fn read(context: &RequestContext, request: ConsumerGroupHeartbeatRequest) -> Hea
 
 fn read_owned(topics: Vec<consumer_group_heartbeat_request::TopicPartitions>) -> Assignment {
     let mut owned = Assignment::new();
-    for topic in topics.into_iter().filter(|topic| !topic.partitions.is_empty()) {
+    for topic in topics {
         let partitions = topic.partitions.into_iter().map(PartitionIndex);
         owned.entry(TopicId(topic.topic_id)).or_default().extend(partitions);
     }

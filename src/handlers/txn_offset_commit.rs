@@ -34,6 +34,8 @@ const LOADING_SINCE_VERSION: i16 = 2;
 const ABORTABLE_SINCE_VERSION: i16 = 4;
 /// First version whose clients leave it to the broker to add the partition to the transaction.
 const ADDS_PARTITION_SINCE_VERSION: i16 = 5;
+/// First version whose clients know STALE_MEMBER_EPOCH.
+const STALE_EPOCH_SINCE_VERSION: i16 = 6;
 
 pub async fn handle(context: &RequestContext, mut request: TxnOffsetCommit) -> anyhow::Result<Answer> {
     let named = std::mem::take(&mut request.topics).into_iter().map(named);
@@ -125,6 +127,9 @@ fn of_coordinator(error: ApiError, version: i16) -> ApiError {
     match error.code {
         ErrorCode::CoordinatorLoadInProgress if version < LOADING_SINCE_VERSION => {
             ErrorCode::CoordinatorNotAvailable.into()
+        }
+        ErrorCode::StaleMemberEpoch if version < STALE_EPOCH_SINCE_VERSION => {
+            ErrorCode::IllegalGeneration.into()
         }
         _ => error,
     }
@@ -228,6 +233,15 @@ mod tests {
             assert_eq!(by_hand, by_crate, "version {version}");
             assert_eq!(answer().compute_size(version).unwrap(), by_hand.len());
         }
+    }
+
+    #[test]
+    fn old_clients_are_told_what_they_know() {
+        let told = |code: ErrorCode, version| of_coordinator(code.into(), version).code;
+        assert_eq!(told(ErrorCode::StaleMemberEpoch, 5), ErrorCode::IllegalGeneration);
+        assert_eq!(told(ErrorCode::StaleMemberEpoch, 6), ErrorCode::StaleMemberEpoch);
+        assert_eq!(told(ErrorCode::UnknownMemberId, 5), ErrorCode::UnknownMemberId);
+        assert_eq!(told(ErrorCode::CoordinatorLoadInProgress, 1), ErrorCode::CoordinatorNotAvailable);
     }
 
     #[test]

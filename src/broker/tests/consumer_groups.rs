@@ -91,6 +91,9 @@ fn members_join_share_commit_and_leave() {
     assert_eq!(fetch(&mut client, "m1", 3), (ErrorCode::StaleMemberEpoch.code(), 0));
     assert_eq!(fetch(&mut client, "m9", 1), (ErrorCode::UnknownMemberId.code(), 0));
 
+    let nothing = TopicPartitions::default().with_topic_id(topic);
+    let owner = client.call(1, &joining("m2", "t").with_topic_partitions(Some(vec![nothing])));
+    assert_eq!(owner.error_code, ErrorCode::InvalidRequest.code());
     let second = client.call(1, &joining("m2", "t"));
     assert_eq!((second.member_epoch, assigned(&second)), (3, vec![]));
     let asked = client.call(1, &beating("m1", 2));
@@ -133,6 +136,7 @@ fn tools_see_the_group_as_one_of_its_type() {
     assert_eq!((group.group_state.as_str(), group.assignor_name.as_str()), ("Stable", "uniform"));
     let member = &group.members[0];
     assert_eq!((member.member_id.as_str(), member.member_epoch, member.member_type), ("m1", 2, 1));
+    assert_eq!(member.subscribed_topic_regex.as_deref(), Some(""));
     assert_eq!(member.assignment, member.target_assignment);
     assert_eq!(member.assignment.topic_partitions[0].topic_name.as_str(), "t");
     assert_eq!(member.assignment.topic_partitions[0].partitions, [0, 1]);

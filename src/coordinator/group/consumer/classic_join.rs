@@ -26,7 +26,8 @@ pub(in crate::coordinator::group) fn join(
     let mut draft = Draft::new(shard, group.clone(), Vec::new(), now);
     let response = match draft.join_classic(request) {
         Ok(response) => response,
-        Err(error) => JoinResponse::error(&request.member_id, error.code),
+        // As Kafka, which names the member only when it asks it to come again.
+        Err(error) => JoinResponse::error("", error.code),
     };
     if response.error != ErrorCode::None {
         return Outcome::reply(id, Response::Join(response));
@@ -56,7 +57,7 @@ impl Draft {
         let epoch_before = self.group.epoch;
         let before = self.joining_member(request, &member_id, is_unknown)?;
         let subscription = embedded::read_subscription(&request.protocols[0].metadata)
-            .map_err(|_| ApiError::from(ErrorCode::UnknownServerError))?;
+            .map_err(|_| ApiError::from(ErrorCode::InconsistentGroupProtocol))?;
         let metadata = classic_metadata(request, &subscription, &before.metadata);
         let has_changed_topics = self.store(&member_id, &before, metadata);
         let has_changed_regex = self.update_regex(&before.metadata, &member_id)?;
