@@ -168,8 +168,8 @@ fn find_replica(
         }
         TopicRef::Id(id) => image.topic_by_id(*id).ok_or(ErrorCode::UnknownTopicId)?,
     };
-    // Only the coordinators write Kafka's own topics.
-    if topic.internal {
+    // Only the coordinators write Kafka's own topics, as far as there are partitions of them.
+    if topic.internal && topic.partition(partition.partition).is_some() {
         return Err(ErrorCode::InvalidTopicException);
     }
     context.services.replicas.leader(topic, partition.partition)
