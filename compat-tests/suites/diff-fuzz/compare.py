@@ -61,7 +61,8 @@ class Normaliser:
         if isinstance(value, str):
             return self.text(name, value)
         if (name in SIGN_ONLY or name in ("HighWatermark", "LeaderEpoch") and self.case.key == DESCRIBE_QUORUM) and isinstance(value, int):
-            return self.producers.get(value, "positive") if value > 0 else value
+            known = self.producers if name == "ProducerId" else {}
+            return known.get(value, "positive") if value > 0 else value
         if name == "Timestamp" and value > self.side.now + MARKERS_SINCE_MS:
             return "<time of a marker>"
         if name == "Port" and value > 0:
@@ -100,7 +101,9 @@ class Normaliser:
 
 def nothing_asked(element):
     """Whether this is a topic without partitions: the request asked for none, and some of Kafka's answers leave it out."""
-    return isinstance(element, dict) and "ErrorCode" not in element and element.get("Partitions") == []
+    if not isinstance(element, dict) or "ErrorCode" in element:
+        return False
+    return element.get("Partitions") == [] or element.get("ResultsByPartition") == []
 
 
 def merged(topics):

@@ -5,7 +5,8 @@ with a fault in their bytes. Each state-changing request has topics, groups and 
 difference does not cause the next. A difference that differences.tsv does not give a reason for fails the area it is in.
 
 Environment: SEED (any text, default 1), CASES (requests per API, default 40), KEYS (only these APIs), MESSAGES (compare the texts of
-errors too), PEER (HOST:PORT of a fresh Apache Kafka that runs already).
+errors too), VERBOSE (count the answers, and list the reasons that nothing needed), PEER (HOST:PORT of a fresh Apache Kafka that
+runs already).
 """
 
 import dataclasses
@@ -76,11 +77,18 @@ class Known:
     def __init__(self, path):
         lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
         self.rows = [line.split("\t") for line in lines]
+        self.used = set()
         for row in self.rows:
             assert len(row) == 7 and row[6], f"a row of {path.name} is not api, versions, what, path, kafka, klamm, reason: {row}"
 
     def explains(self, difference):
-        return any(self._matches(row, difference) for row in self.rows)
+        matching = [number for number, row in enumerate(self.rows) if self._matches(row, difference)]
+        self.used.update(matching)
+        return bool(matching)
+
+    def unused(self):
+        """The rows that nothing in this run needed, as those that Klamm has outgrown."""
+        return [row for number, row in enumerate(self.rows) if number not in self.used]
 
     @staticmethod
     def _matches(row, difference):
@@ -167,7 +175,8 @@ class Fuzz:
             self.note(case, message, requests, outcomes, path, str(theirs), str(ours))
 
     def note(self, case, message, requests, outcomes, path, theirs, ours):
-        what = case.fault.kind if case.fault else case.label
+        odd = [case.label] if case.label != "valid" else []
+        what = ", ".join(odd + ([case.fault.kind] if case.fault else [])) or "valid"
         fresh = Difference(message.name.removesuffix("Request"), what, path, self.general(case, theirs), self.general(case, ours))
         difference = self.found.setdefault(fresh.signature, fresh)
         difference.versions.add(case.version)
@@ -306,7 +315,10 @@ def main():
         print(f"seed {seed}, {count} requests per API, {time.monotonic() - started:.1f} s")
         if os.environ.get("VERBOSE"):
             print({f"{key} {kind}": number for (key, kind), number in sorted(fuzz.outcomes.items())})
-        report(fuzz, Known(HERE / "differences.tsv"), messages)
+        known = Known(HERE / "differences.tsv")
+        report(fuzz, known, messages)
+        if os.environ.get("VERBOSE"):
+            print("not needed this time:", *("\t".join(row[:6]) for row in known.unused()), sep="\n    ")
     finally:
         if peer and peer.running():
             peer.kill()
