@@ -24,8 +24,11 @@ use ::regex::bytes::{Regex, RegexBuilder};
 use self::syntax::SyntaxError;
 use crate::protocol::errors::{ApiError, ErrorCode};
 
-/// Bytes of a compiled pattern, and again of the states that matching makes from it.
-const COMPILED_SIZE_LIMIT: usize = 1 << 20;
+/// Bytes of a compiled pattern. Where the states of matching do not fit, a name costs as many steps as the pattern is
+/// large for each of its bytes, and a heartbeat may look at all topics.
+const COMPILED_SIZE_LIMIT: usize = 128 << 10;
+/// Bytes of the states that matching makes from a pattern.
+const STATES_SIZE_LIMIT: usize = 1 << 20;
 
 /// A pattern that is known to be valid.
 #[derive(Clone, Debug)]
@@ -58,7 +61,7 @@ fn compile(pattern: &str) -> Result<Regex, SyntaxError> {
     RegexBuilder::new(&format!(r"\A(?:{translated})\z"))
         .unicode(false)
         .size_limit(COMPILED_SIZE_LIMIT)
-        .dfa_size_limit(COMPILED_SIZE_LIMIT)
+        .dfa_size_limit(STATES_SIZE_LIMIT)
         .build()
         // What was translated is well formed, so that only its size or depth can be refused.
         .map_err(|_| SyntaxError::TooLarge)

@@ -53,7 +53,12 @@ impl Draft {
         let known: Vec<_> = older.map(|(regex, resolved)| (regex.clone(), resolved.clone())).collect();
         let mut has_changed = false;
         for (regex, before) in known {
-            let resolved = self.resolve(&regex)?;
+            // What another broker or release has taken may be refused here; its member keeps the topics it had.
+            let resolved = self.resolve(&regex).unwrap_or_else(|_| ResolvedRegex {
+                topics: before.topics.clone(),
+                version: self.topics.version(),
+                timestamp: self.now.wall,
+            });
             has_changed |= resolved.topics != before.topics;
             self.write(ConsumerRecord::Regex(regex, Some(Arc::new(resolved))));
         }

@@ -86,7 +86,7 @@ fn hostile_patterns_are_refused_in_bounded_memory() {
     }
     // Deep, but not too deep; long, but flat.
     assert!(TopicPattern::parse(&format!("{}a{}", "(a|".repeat(80), "b)".repeat(80))).is_ok());
-    assert!(TopicPattern::parse(&"orders-[0-9]+|".repeat(2000)).is_ok());
+    assert!(TopicPattern::parse(&"orders-[0-9]+|".repeat(200)).is_ok());
     assert!(TopicPattern::parse("[a-z]{1,249}").unwrap().matches("orders"));
 }
 
