@@ -108,11 +108,12 @@ impl Coordinators {
 
     /// The replicas have followed the metadata from `old` to `new`.
     pub fn metadata_changed(&self, old: &ClusterImage, new: &ClusterImage) {
-        self.groups.follow();
-        self.transactions.follow();
+        // First, so that a group that is loaded sees the topics of the metadata that it is loaded by.
         if let Some(topics) = self.topics.load().changed(old, new) {
             self.topics.store(Arc::new(topics));
         }
+        self.groups.follow();
+        self.transactions.follow();
         let is_gone = |topic: &&Arc<TopicImage>| new.topic_by_id(topic.id).is_none();
         // Most changes leave the topics as they are, and persistent maps know.
         if old.topics.ptr_eq(&new.topics) {

@@ -27,7 +27,9 @@ impl ImageTopics {
         }
     }
 
-    /// The topics after the metadata went from `old` to `new`; `None` when they are the same.
+    /// The topics after the metadata went from `old` to `new`; `None` when they are the same. The version stays where
+    /// groups would see no difference: leaders and in-sync replicas come and go, and each group would hash all that it
+    /// reads again.
     pub fn changed(&self, old: &ClusterImage, new: &ClusterImage) -> Option<ImageTopics> {
         let same_topics = old.topics.ptr_eq(&new.topics);
         if same_topics && old.brokers.ptr_eq(&new.brokers) {
@@ -36,8 +38,27 @@ impl ImageTopics {
         let is_new = |topic: &Arc<TopicImage>| !old.topic_names.contains_key(&topic.id);
         let has_new = !same_topics && new.topics.values().any(is_new);
         let created_version = if has_new { new.applied.0 } else { self.created_version };
-        Some(ImageTopics { created_version, ..ImageTopics::new(new) })
+        let looks_alike = same_racks(old, new) && new.topics.len() == old.topics.len();
+        let looks_alike = looks_alike && new.topics.values().all(|topic| is_alike(old, topic));
+        let version = if looks_alike { self.version } else { new.applied.0 };
+        Some(ImageTopics { version, created_version, ..ImageTopics::new(new) })
     }
+}
+
+fn same_racks(old: &ClusterImage, new: &ClusterImage) -> bool {
+    let racks = |image: &ClusterImage| -> Vec<_> {
+        image.brokers.values().map(|broker| (broker.id, broker.rack.clone())).collect()
+    };
+    old.brokers.ptr_eq(&new.brokers) || racks(old) == racks(new)
+}
+
+/// Whether a group sees the same of a topic: its id, and the replicas of each partition.
+fn is_alike(old: &ClusterImage, topic: &Arc<TopicImage>) -> bool {
+    let Some(before) = old.topic(&topic.name) else { return false };
+    let replicas = |topic: &TopicImage| -> Vec<_> {
+        topic.partitions.iter().map(|partition| partition.replicas.clone()).collect()
+    };
+    Arc::ptr_eq(before, topic) || (before.id == topic.id && replicas(before) == replicas(topic))
 }
 
 impl Topics for ImageTopics {

@@ -10,9 +10,11 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use super::followed::Followed;
+use super::image_topics::ImageTopics;
 use super::topic_log::TopicLog;
 use crate::config::topic::TopicConfig;
-use crate::controller::{ClusterImage, MetadataRecord, PartitionRecord, TopicRecord};
+use crate::controller::{ClusterImage, MetadataRecord, PartitionChangeRecord, PartitionRecord, TopicRecord};
+use crate::coordinator::group::consumer::topics::Topics;
 use crate::coordinator::log::{AppendFailure, PartitionReader, PartitionWriter};
 use crate::coordinator::runtime::tests::bench::{
     Command, Record, Registers, Response, Soft, now, pending, producer, registers_of,
@@ -185,25 +187,50 @@ fn image_of(directory: Uuid, topics: &[(CoordinatorTopic, u128)]) -> ClusterImag
     for (topic, topic_id) in topics {
         let topic_id = TopicId(Uuid::from_u128(*topic_id));
         let topic = TopicRecord { name: topic.name().into(), topic_id };
-        let partition = PartitionRecord {
-            partition: PARTITION,
-            topic_id,
-            replicas: vec![ME],
-            isr: vec![ME],
-            removing_replicas: Vec::new(),
-            adding_replicas: Vec::new(),
-            leader: ME,
-            leader_recovery_state: 0,
-            leader_epoch: LeaderEpoch(0),
-            partition_epoch: 0,
-            directories: vec![directory],
-            elr: Vec::new(),
-            last_known_elr: Vec::new(),
-        };
+        let partition = partition_record(topic_id, directory);
         image.replay(&MetadataRecord::Topic(topic), Offset(0)).unwrap();
         image.replay(&MetadataRecord::Partition(partition), Offset(1)).unwrap();
     }
     image
+}
+
+fn partition_record(topic_id: TopicId, directory: Uuid) -> PartitionRecord {
+    PartitionRecord {
+        partition: PARTITION,
+        topic_id,
+        replicas: vec![ME],
+        isr: vec![ME],
+        removing_replicas: Vec::new(),
+        adding_replicas: Vec::new(),
+        leader: ME,
+        leader_recovery_state: 0,
+        leader_epoch: LeaderEpoch(0),
+        partition_epoch: 0,
+        directories: vec![directory],
+        elr: Vec::new(),
+        last_known_elr: Vec::new(),
+    }
+}
+
+#[test]
+fn groups_see_new_partitions_and_not_who_leads_them() {
+    let old = image(Uuid::from_u128(1), 7);
+    let topic_id = TopicId(Uuid::from_u128(7));
+    let seen = ImageTopics::new(&old);
+    let mut led_anew = old.clone();
+    let change =
+        PartitionChangeRecord { leader: Some(ME), ..PartitionChangeRecord::new(topic_id, PARTITION) };
+    led_anew.replay(&MetadataRecord::PartitionChange(change), Offset(2)).unwrap();
+    led_anew.applied = Offset(2);
+    let seen = seen.changed(&old, &led_anew).expect("the topics have changed");
+    assert_eq!(seen.version(), old.applied.0);
+    let mut grown = led_anew.clone();
+    let mut added = partition_record(topic_id, Uuid::from_u128(1));
+    added.partition = PartitionIndex(1);
+    grown.replay(&MetadataRecord::Partition(added), Offset(3)).unwrap();
+    grown.applied = Offset(3);
+    let seen = seen.changed(&led_anew, &grown).expect("the topics have changed");
+    assert_eq!(seen.version(), 3);
 }
 
 fn copy_directory(from: &Path, to: &Path) {
