@@ -6,7 +6,7 @@
 //! last in the log, whenever it was committed, as compaction has it; so what is pending is always newer than what is
 //! committed, and goes when a newer record of its key is. Kafka: `OffsetMetadataManager.replayEndTransactionMarker`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -53,7 +53,7 @@ pub(super) struct Kept {
 #[derive(Debug, Default)]
 pub(super) struct OpenTransactions {
     by_producer: HashMap<ProducerId, BTreeMap<Bytes, Pending>>,
-    by_key: HashMap<Bytes, Vec<ProducerId>>,
+    by_key: HashMap<Bytes, BTreeSet<ProducerId>>,
 }
 
 impl OpenTransactions {
@@ -119,7 +119,7 @@ impl OpenTransactions {
     fn insert(&mut self, id: ProducerId, key: Bytes, pending: Pending) {
         let earlier = self.by_producer.entry(id).or_default().insert(key.clone(), pending);
         if earlier.is_none() {
-            self.by_key.entry(key).or_default().push(id);
+            self.by_key.entry(key).or_default().insert(id);
         }
     }
 
@@ -158,7 +158,7 @@ impl OpenTransactions {
 
     fn forget_producer_of(&mut self, key: &[u8], id: ProducerId) {
         let ids = self.by_key.get_mut(key).expect("a pending record is known by its key");
-        ids.retain(|other| *other != id);
+        ids.remove(&id);
         if ids.is_empty() {
             self.by_key.remove(key);
         }
