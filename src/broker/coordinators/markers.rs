@@ -89,8 +89,18 @@ struct Asked {
     work: WriteMarkers,
 }
 
-/// The term is over, or somebody else has ended the transaction: nothing is left to do.
+/// The term is over, or a partition has fenced its marker off: the transaction is not complete, and nothing is left to
+/// do in this term.
 struct GivenUp;
+
+/// How far the markers of a transaction are.
+struct Progress {
+    /// Those of this try that are to be tried once more.
+    again: Vec<TopicPartition>,
+    /// Whether a partition has none and will not get one in this term.
+    is_fenced: bool,
+    pauses: Pauses,
+}
 
 /// What a refused marker means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,35 +176,37 @@ impl Markers {
         }
     }
 
-    /// Returns when every partition has its marker, or needs none.
+    /// Returns when every partition has its marker, or needs none. One that is fenced keeps no other from its marker:
+    /// without that, the other's last stable offset would stay where it is as well.
     async fn write_all(&self, asked: &Asked) -> Result<(), GivenUp> {
         let mut left = asked.work.partitions.clone();
-        let mut pauses = Pauses::beginning_with(self.options.first_pause);
+        let pauses = Pauses::beginning_with(self.options.first_pause);
+        let mut progress = Progress { again: Vec::new(), is_fenced: false, pauses };
         while !left.is_empty() {
-            let mut again = Vec::new();
             for chunk in left.chunks(MOST_AT_ONCE) {
                 self.check_term(asked)?;
-                self.write_chunk(asked, chunk, &mut again, &mut pauses).await?;
+                self.write_chunk(asked, chunk, &mut progress).await?;
             }
-            left = again;
+            left = std::mem::take(&mut progress.again);
             if !left.is_empty() {
-                pauses.pause().await;
+                progress.pauses.pause().await;
             }
         }
-        if pauses.count > 0 {
+        if progress.is_fenced {
+            return Err(GivenUp);
+        }
+        if progress.pauses.count > 0 {
             let transactional_id = &asked.work.transactional_id;
-            tracing::info!(%transactional_id, tries = pauses.count + 1, "all markers of a transaction are written");
+            tracing::info!(%transactional_id, tries = progress.pauses.count + 1, "all markers of a transaction are written");
         }
         Ok(())
     }
 
-    /// Leaves those that are to be tried once more in `again`.
     async fn write_chunk(
         &self,
         asked: &Asked,
         chunk: &[TopicPartition],
-        again: &mut Vec<TopicPartition>,
-        pauses: &mut Pauses,
+        progress: &mut Progress,
     ) -> Result<(), GivenUp> {
         let WriteMarkers { transactional_id, producer, is_commit, transaction_version, .. } = &asked.work;
         let marker = TransactionMarker {
@@ -219,14 +231,22 @@ impl Markers {
                     tracing::info!(%transactional_id, %topic, %partition, %code, "a partition of a transaction takes no marker");
                 }
                 Verdict::Again => {
-                    if pauses.is_news(code) {
+                    if progress.pauses.is_news(code) {
                         tracing::warn!(%transactional_id, %topic, %partition, %code, "write the marker of a transaction; it is tried again");
                     }
-                    again.push((topic.clone(), *partition));
+                    progress.again.push((topic.clone(), *partition));
                 }
                 Verdict::Fenced => {
-                    tracing::warn!(%transactional_id, %topic, %partition, %code, "write the marker of a transaction");
-                    return Err(GivenUp);
+                    // Where a later coordinator was there, it ends the transaction, and nobody else has to.
+                    self.check_term(asked)?;
+                    if std::mem::replace(&mut progress.is_fenced, true) {
+                        tracing::warn!(%transactional_id, %topic, %partition, %code, "a further partition refuses the marker of a transaction");
+                    } else {
+                        tracing::error!(
+                            %transactional_id, %topic, %partition, %code,
+                            "a partition refuses the marker of a transaction; its transactional id needs an operator"
+                        );
+                    }
                 }
             }
         }

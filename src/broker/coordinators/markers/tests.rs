@@ -194,13 +194,32 @@ async fn nothing_is_tried_again_when_the_term_is_over() {
 }
 
 #[tokio::test]
-async fn a_fenced_marker_ends_the_work() {
+async fn a_fenced_marker_keeps_the_transaction_incomplete_but_no_other_partition_from_its_marker() {
     for code in [ErrorCode::InvalidProducerEpoch, ErrorCode::TransactionCoordinatorFenced] {
         let (world, markers) = start();
-        world.refuse("a", &[code]);
-        assert_eq!(run(&world, &markers, &[("a", 0), ("b", 0)]).await, ["a-0", "b-0"]);
+        world.refuse("fenced", &[code, code]);
+        world.refuse("slow", &[ErrorCode::NotLeaderOrFollower, ErrorCode::RequestTimedOut]);
+        let mut partitions = vec![("slow", 0), ("fenced", 0), ("fenced", 1)];
+        // More than one chunk.
+        partitions.extend((0..2 * MOST_AT_ONCE as i32).map(|index| ("a", index)));
+        let written = run(&world, &markers, &partitions).await;
+        let (first_try, later) = written.split_at(partitions.len());
+        let expected: Vec<String> =
+            partitions.iter().map(|(topic, index)| format!("{topic}-{index}")).collect();
+        assert_eq!(first_try, expected);
+        assert_eq!(later, ["slow-0", "slow-0"], "what is fenced is not tried again");
         assert!(world.told().is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_marker_that_a_later_coordinator_fenced_ends_the_work() {
+    let (world, markers) = start();
+    world.refuse("fenced", &[ErrorCode::TransactionCoordinatorFenced]);
+    world.refuse("slow", &[ErrorCode::NotLeaderOrFollower]);
+    *world.ends_after.lock() = Some(2);
+    assert_eq!(run(&world, &markers, &[("slow", 0), ("fenced", 0)]).await, ["slow-0", "fenced-0"]);
+    assert!(world.told().is_empty());
 }
 
 #[tokio::test]
