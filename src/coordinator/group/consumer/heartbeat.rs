@@ -77,6 +77,7 @@ impl Draft {
             None => self.dynamic_member(&member_id, request)?,
             Some(instance_id) => self.static_member(&member_id, instance_id, request)?,
         };
+        let has_resolved = self.resolve_left_regexes();
         let has_changed_topics = self.store_metadata(&member_id, &before, request);
         if before.metadata.classic.is_some() {
             // It owes nothing to the protocol that it has left.
@@ -85,7 +86,7 @@ impl Draft {
             }
         }
         let has_changed_regex = self.update_regex(&before.metadata, &member_id)?;
-        let has_refreshed = self.refresh_regexes()?;
+        let has_refreshed = self.refresh_regexes()? || has_resolved;
         let has_changed_assignor = assignor_before != self.assignor();
         let has_changed_subscription = has_changed_topics || has_changed_regex;
         self.refresh_subscription(has_changed_subscription || has_refreshed || has_changed_assignor);

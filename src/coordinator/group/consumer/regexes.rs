@@ -2,8 +2,10 @@
 //! topics. Kafka: `maybeUpdateRegularExpressions`, `handleRegularExpressionsResult`.
 //!
 //! Kafka resolves on another thread, because its authorizer may be slow, and tells members at a later heartbeat. Here an
-//! expression that is new to the group is resolved in the heartbeat that brings it.
+//! expression that is new to the group is resolved in the heartbeat that brings it; but a member that reads by name too
+//! gets those topics first, as clients know it, and what the expression comes to with the next heartbeat of the group.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::draft::Draft;
@@ -31,9 +33,26 @@ impl Draft {
         }
         if let Some(regex) = regex.filter(|regex| !self.group.regexes.contains_key(regex)) {
             let resolved = self.resolve(&regex)?;
-            self.write(ConsumerRecord::Regex(regex, Some(Arc::new(resolved))));
+            if self.group.member(member_id)?.metadata.subscribed_topics.is_empty() {
+                self.write(ConsumerRecord::Regex(regex, Some(Arc::new(resolved))));
+            }
         }
         Ok(true)
+    }
+
+    /// Resolves the expressions that an earlier heartbeat has left. Whether there is one.
+    pub(super) fn resolve_left_regexes(&mut self) -> bool {
+        if self.group.subscribed_regexes.len() == self.group.regexes.len() {
+            return false;
+        }
+        let is_left = |regex: &&Arc<str>| !self.group.regexes.contains_key(*regex);
+        let left: Vec<Arc<str>> = self.group.subscribed_regexes.keys().filter(is_left).cloned().collect();
+        for regex in &left {
+            // Kafka: one that another release has let pass, and is none here, names no topic.
+            let resolved = self.resolve(regex).unwrap_or_else(|_| self.resolved_to(BTreeSet::new()));
+            self.write(ConsumerRecord::Regex(regex.clone(), Some(Arc::new(resolved))));
+        }
+        !left.is_empty()
     }
 
     /// Resolves all expressions anew when topics were created since, or a long time has passed. Whether one of them
@@ -54,11 +73,7 @@ impl Draft {
         let mut has_changed = false;
         for (regex, before) in known {
             // What another broker or release has taken may be refused here; its member keeps the topics it had.
-            let resolved = self.resolve(&regex).unwrap_or_else(|_| ResolvedRegex {
-                topics: before.topics.clone(),
-                version: self.topics.version(),
-                timestamp: self.now.wall,
-            });
+            let resolved = self.resolve(&regex).unwrap_or_else(|_| self.resolved_to(before.topics.clone()));
             has_changed |= resolved.topics != before.topics;
             self.write(ConsumerRecord::Regex(regex, Some(Arc::new(resolved))));
         }
@@ -74,10 +89,10 @@ impl Draft {
 
     fn resolve(&self, regex: &str) -> Result<ResolvedRegex, ApiError> {
         let pattern = TopicPattern::parse(regex)?;
-        Ok(ResolvedRegex {
-            topics: pattern.resolve(self.topics.names()),
-            version: self.topics.version(),
-            timestamp: self.now.wall,
-        })
+        Ok(self.resolved_to(pattern.resolve(self.topics.names())))
+    }
+
+    fn resolved_to(&self, topics: BTreeSet<Arc<str>>) -> ResolvedRegex {
+        ResolvedRegex { topics, version: self.topics.version(), timestamp: self.now.wall }
     }
 }
