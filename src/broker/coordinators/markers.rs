@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -184,7 +184,6 @@ impl Markers {
         let mut progress = Progress { again: Vec::new(), is_fenced: false, pauses };
         while !left.is_empty() {
             for chunk in left.chunks(MOST_AT_ONCE) {
-                self.check_term(asked)?;
                 self.write_chunk(asked, chunk, &mut progress).await?;
             }
             left = std::mem::take(&mut progress.again);
@@ -217,12 +216,15 @@ impl Markers {
         };
         let mut begun = Vec::with_capacity(chunk.len());
         for (topic, partition) in chunk {
+            self.check_term(asked)?;
             if (self.options.exists)(topic, *partition) {
-                begun.push((self.options.write)((topic.clone(), *partition), marker));
+                begun.push(Begun::begin((self.options.write)((topic.clone(), *partition), marker)).await);
             } else {
                 tracing::info!(%transactional_id, %topic, %partition, "a partition of a transaction is gone and needs no marker");
-                begun.push(Box::pin(async { Ok(()) }));
+                begun.push(Begun::Ended(Ok(())));
             }
+            // To begin a marker is to append it: what else the control thread does has its turn before the next.
+            tokio::task::yield_now().await;
         }
         for ((topic, partition), outcome) in chunk.iter().zip(all(begun).await) {
             let Err(code) = outcome else { continue };
@@ -315,22 +317,46 @@ impl Pauses {
     }
 }
 
-/// What each comes to, in their order; all are begun before the first is waited for.
-async fn all(begun: Vec<Writing>) -> Vec<Result<(), ErrorCode>> {
-    let mut begun: Vec<(Writing, Option<Result<(), ErrorCode>>)> =
-        begun.into_iter().map(|writing| (writing, None)).collect();
-    poll_fn(|context| {
-        let mut is_done = true;
-        for (writing, outcome) in begun.iter_mut().filter(|(_, outcome)| outcome.is_none()) {
-            match writing.as_mut().poll(context) {
-                Poll::Ready(ended) => *outcome = Some(ended),
-                Poll::Pending => is_done = false,
-            }
+/// A marker that was polled at least once.
+enum Begun {
+    Waiting(Writing),
+    Ended(Result<(), ErrorCode>),
+}
+
+impl Begun {
+    async fn begin(writing: Writing) -> Begun {
+        let mut begun = Begun::Waiting(writing);
+        poll_fn(|context| {
+            begun.advance(context);
+            Poll::Ready(())
+        })
+        .await;
+        begun
+    }
+
+    fn advance(&mut self, context: &mut Context<'_>) {
+        if let Begun::Waiting(writing) = self
+            && let Poll::Ready(outcome) = writing.as_mut().poll(context)
+        {
+            *self = Begun::Ended(outcome);
         }
-        if is_done { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+/// What each comes to, in their order.
+async fn all(mut begun: Vec<Begun>) -> Vec<Result<(), ErrorCode>> {
+    poll_fn(|context| {
+        begun.iter_mut().for_each(|one| one.advance(context));
+        let outcomes: Option<Vec<_>> = begun
+            .iter()
+            .map(|one| match one {
+                Begun::Waiting(_) => None,
+                Begun::Ended(outcome) => Some(*outcome),
+            })
+            .collect();
+        outcomes.map_or(Poll::Pending, Poll::Ready)
     })
-    .await;
-    begun.into_iter().filter_map(|(_, outcome)| outcome).collect()
+    .await
 }
 
 #[cfg(test)]

@@ -157,6 +157,35 @@ async fn more_partitions_than_are_waited_for_at_once_are_all_written() {
 }
 
 #[tokio::test]
+async fn other_work_of_the_control_thread_has_its_turn_between_two_markers() {
+    let (world, markers) = start();
+    let partitions: Vec<(&str, i32)> = (0..2 * MOST_AT_ONCE as i32).map(|index| ("a", index)).collect();
+    let observed = world.clone();
+    let other_work = tokio::spawn(async move {
+        let mut counts = vec![0];
+        while observed.told().is_empty() {
+            counts.push(observed.written.lock().len());
+            tokio::task::yield_now().await;
+        }
+        counts.push(observed.written.lock().len());
+        counts
+    });
+    run(&world, &markers, &partitions).await;
+    let counts = other_work.await.unwrap();
+    assert_eq!(counts.last(), Some(&partitions.len()));
+    // Two, for tasks that yield in the same round are woken in the reverse order.
+    assert!(counts.windows(2).all(|pair| pair[1] - pair[0] <= 2), "{counts:?}");
+}
+
+#[tokio::test]
+async fn no_marker_of_a_chunk_is_begun_when_the_term_is_over() {
+    let (world, markers) = start();
+    *world.ends_after.lock() = Some(2);
+    assert_eq!(run(&world, &markers, &[("a", 0), ("a", 1), ("a", 2)]).await, ["a-0", "a-1"]);
+    assert!(world.told().is_empty());
+}
+
+#[tokio::test]
 async fn a_refused_marker_is_tried_again_alone_until_it_is_written() {
     let (world, markers) = start();
     let unexpected = ErrorCode::UnknownServerError;
