@@ -13,7 +13,7 @@ use kafka_protocol::messages::write_txn_markers_response::{
 };
 use kafka_protocol::messages::{TopicName, WriteTxnMarkersResponse};
 use kafka_protocol::protocol::buf::ByteBufMut;
-use kafka_protocol::protocol::{Encodable, Message, StrBytes};
+use kafka_protocol::protocol::{Encodable, Message};
 
 use super::configs::Configs;
 use super::context::RequestContext;
@@ -21,6 +21,7 @@ use super::error_codes::ErrorCodes;
 use super::groups;
 use super::services::Services;
 use super::wire;
+use crate::controller::TopicImage;
 use crate::coordinator::group::command::{Command, Response};
 use crate::coordinator::group::shard::GroupShard;
 use crate::coordinator::runtime::{Runtime, Submitted};
@@ -34,7 +35,10 @@ use crate::replication::replica::{Replica, Required};
 use crate::replication::transactions::{AppendError, TransactionEnd};
 
 /// What a producer's markers came to, by topic.
-type Results = BTreeMap<String, BTreeMap<PartitionIndex, ErrorCode>>;
+type Results = BTreeMap<Arc<str>, BTreeMap<PartitionIndex, ErrorCode>>;
+
+/// How many markers are written before other connections of the worker have their turn.
+const PARTITIONS_PER_TURN: usize = 256;
 
 /// The response; v2 has the bytes of v1, where the codec crate ends.
 pub struct Answer(WriteTxnMarkersResponse);
@@ -57,6 +61,8 @@ impl ErrorCodes for Answer {
 
 pub async fn handle(context: &RequestContext, request: WriteTxnMarkers) -> anyhow::Result<Answer> {
     let markers = Markers::of(&context.services);
+    let image = markers.replicas.image();
+    let mut by_producer: BTreeMap<ProducerId, Results> = BTreeMap::new();
     // All are written before the first is waited for.
     let mut begun = Vec::new();
     for asked in request.0 {
@@ -66,29 +72,60 @@ pub async fn handle(context: &RequestContext, request: WriteTxnMarkers) -> anyho
             is_commit: asked.is_commit,
             transaction_version: asked.transaction_version,
         };
-        let mut seen = BTreeSet::new();
-        for (topic, partitions) in asked.topics {
-            for partition in partitions {
-                if seen.insert((topic.clone(), partition)) {
-                    let written = markers.begin(&topic, partition, &marker);
-                    begun.push((asked.producer_id, topic.clone(), partition, written));
+        let results = by_producer.entry(asked.producer_id).or_default();
+        for (name, partitions) in distinct(asked.topics) {
+            let Some(topic) = image.topic(&name) else {
+                refuse_topic(results, name, partitions);
+                continue;
+            };
+            let codes = results.entry(name).or_default();
+            for (position, partition) in partitions.into_iter().enumerate() {
+                match markers.begin(topic, partition, &marker) {
+                    Written::Done(outcome) => {
+                        codes.insert(partition, code_of(outcome));
+                    }
+                    pending @ (Written::Appended(..) | Written::ByGroups(_)) => {
+                        begun.push((asked.producer_id, topic.name.clone(), partition, pending));
+                    }
+                }
+                if position % PARTITIONS_PER_TURN == PARTITIONS_PER_TURN - 1 {
+                    tokio::task::yield_now().await;
                 }
             }
         }
     }
     let deadline = tokio::time::sleep(markers.timeout());
     let mut deadline = std::pin::pin!(deadline);
-    let mut by_producer: BTreeMap<ProducerId, Results> = BTreeMap::new();
     for (producer_id, topic, partition, written) in begun {
         let outcome = tokio::select! {
             biased;
             outcome = written.finish() => outcome,
             () = &mut deadline => Err(ErrorCode::RequestTimedOut),
         };
-        let code = outcome.err().unwrap_or(ErrorCode::None);
-        by_producer.entry(producer_id).or_default().entry(topic).or_default().insert(partition, code);
+        let codes = by_producer.entry(producer_id).or_default().entry(topic).or_default();
+        codes.insert(partition, code_of(outcome));
     }
     Ok(Answer(respond(by_producer)))
+}
+
+/// What a marker asks for, each topic and each partition once: a frame has room for a million partitions of one name,
+/// which is long if the client likes, so a name is kept once.
+fn distinct(topics: Vec<(String, Vec<PartitionIndex>)>) -> BTreeMap<Arc<str>, BTreeSet<PartitionIndex>> {
+    let mut by_topic: BTreeMap<Arc<str>, BTreeSet<PartitionIndex>> = BTreeMap::new();
+    for (name, partitions) in topics {
+        by_topic.entry(name.into()).or_default().extend(partitions);
+    }
+    by_topic
+}
+
+/// Answers for a topic that does not exist.
+fn refuse_topic(results: &mut Results, name: Arc<str>, partitions: BTreeSet<PartitionIndex>) {
+    let refused = partitions.into_iter().map(|partition| (partition, ErrorCode::UnknownTopicOrPartition));
+    results.entry(name).or_default().extend(refused);
+}
+
+fn code_of(outcome: Result<(), ErrorCode>) -> ErrorCode {
+    outcome.err().unwrap_or(ErrorCode::None)
 }
 
 fn respond(by_producer: BTreeMap<ProducerId, Results>) -> WriteTxnMarkersResponse {
@@ -100,7 +137,7 @@ fn respond(by_producer: BTreeMap<ProducerId, Results>) -> WriteTxnMarkersRespons
                     .with_error_code(code.code())
             });
             WritableTxnMarkerTopicResult::default()
-                .with_name(TopicName(StrBytes::from_string(name)))
+                .with_name(TopicName(wire::text(&name)))
                 .with_partitions(partitions.collect())
         });
         WritableTxnMarkerResult::default()
@@ -144,19 +181,19 @@ impl Markers {
         partition: PartitionIndex,
         marker: &TransactionMarker,
     ) -> Result<(), ErrorCode> {
+        let image = self.replicas.image();
+        let topic = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         let written = self.begin(topic, partition, marker);
         let outcome = tokio::time::timeout(self.timeout(), written.finish()).await;
         outcome.unwrap_or(Err(ErrorCode::RequestTimedOut))
     }
 
-    fn begin(&self, topic: &str, partition: PartitionIndex, marker: &TransactionMarker) -> Written {
-        let image = self.replicas.image();
-        let found = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition);
-        let replica = match found.and_then(|described| self.replicas.leader(described, partition)) {
+    fn begin(&self, topic: &TopicImage, partition: PartitionIndex, marker: &TransactionMarker) -> Written {
+        let replica = match self.replicas.leader(topic, partition) {
             Ok(replica) => replica,
             Err(code) => return Written::Done(Err(code)),
         };
-        if topic == groups::TOPIC {
+        if &*topic.name == groups::TOPIC {
             return Written::ByGroups(self.groups.submit(partition, Command::EndTransaction(*marker)));
         }
         let end = TransactionEnd {
@@ -207,5 +244,43 @@ fn as_partition_error(code: ErrorCode) -> ErrorCode {
         | ErrorCode::CoordinatorLoadInProgress
         | ErrorCode::NotCoordinator => ErrorCode::NotLeaderOrFollower,
         told => told,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzz::memory::allocated_by;
+
+    #[test]
+    fn a_topic_and_a_partition_count_once() {
+        let asked = [("b", vec![1, 0, 1]), ("a", vec![0]), ("b", vec![2, 0])];
+        let asked =
+            asked.map(|(name, indexes)| (name.to_owned(), indexes.into_iter().map(PartitionIndex).collect()));
+        let distinct: Vec<(String, Vec<i32>)> = distinct(asked.into())
+            .into_iter()
+            .map(|(name, partitions)| {
+                (name.to_string(), partitions.into_iter().map(|index| index.0).collect())
+            })
+            .collect();
+        assert_eq!(distinct, [("a".to_owned(), vec![0]), ("b".to_owned(), vec![0, 1, 2])]);
+    }
+
+    #[test]
+    fn the_partitions_of_a_topic_that_does_not_exist_share_its_name() {
+        let name = "n".repeat(32_767);
+        let partitions: Vec<_> = (0..100_000).map(PartitionIndex).collect();
+        let (answer, allocated) = allocated_by(|| {
+            let mut results = Results::new();
+            for (name, partitions) in distinct(vec![(name, partitions)]) {
+                refuse_topic(&mut results, name, partitions);
+            }
+            respond(BTreeMap::from([(ProducerId(7), results)]))
+        });
+        let topic = &answer.markers[0].topics[0];
+        assert_eq!((topic.name.len(), topic.partitions.len()), (32_767, 100_000));
+        let unknown = ErrorCode::UnknownTopicOrPartition.code();
+        assert!(topic.partitions.iter().all(|partition| partition.error_code == unknown));
+        assert!(allocated < 100_000 * 256, "{allocated}");
     }
 }
