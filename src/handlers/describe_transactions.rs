@@ -1,5 +1,10 @@
 //! DescribeTransactions (key 65), v0: what a transactional id is at, as its coordinator knows it (KIP-664).
 //! Kafka: `TransactionCoordinator.handleDescribeTransactions`.
+//!
+//! An id that is named several times is answered once, at its first mention, where Kafka answers for each: the answer
+//! tells all partitions of a transaction, so repeating a short id would make it as large as the client likes.
+
+use std::collections::HashSet;
 
 use kafka_protocol::messages::describe_transactions_response::{TopicData, TransactionState};
 use kafka_protocol::messages::{
@@ -11,19 +16,33 @@ use super::wire::{self, ByMention};
 use crate::coordinator::transaction::describe::TransactionDescription;
 use crate::protocol::errors::{ApiError, ErrorCode};
 
+/// How many ids are described before other connections of the worker have their turn.
+const IDS_PER_TURN: usize = 256;
+
 pub async fn handle(
     context: &RequestContext,
     request: DescribeTransactionsRequest,
 ) -> anyhow::Result<DescribeTransactionsResponse> {
-    let mut states = Vec::with_capacity(request.transactional_ids.len());
-    for transactional_id in request.transactional_ids {
+    let transactional_ids = distinct(request.transactional_ids);
+    let mut states = Vec::with_capacity(transactional_ids.len());
+    for transactional_id in transactional_ids {
         let state = match find(context, &transactional_id).await {
             Ok(found) => write(&found),
             Err(error) => TransactionState::default().with_error_code(error.code.code()),
         };
         states.push(state.with_transactional_id(transactional_id));
+        if states.len().is_multiple_of(IDS_PER_TURN) {
+            tokio::task::yield_now().await;
+        }
     }
     Ok(DescribeTransactionsResponse::default().with_transaction_states(states))
+}
+
+/// The first mention of each.
+fn distinct(mut transactional_ids: Vec<TransactionalId>) -> Vec<TransactionalId> {
+    let mut seen = HashSet::new();
+    transactional_ids.retain(|transactional_id| seen.insert(transactional_id.clone()));
+    transactional_ids
 }
 
 async fn find(
@@ -62,6 +81,13 @@ mod tests {
     use crate::coordinator::shard::TransactionalProducer;
     use crate::coordinator::transaction::state::State;
     use crate::protocol::ids::{PartitionIndex, ProducerEpoch, ProducerId, Timestamp};
+
+    #[test]
+    fn an_id_is_described_once_at_its_first_mention() {
+        let asked = ["b", "a", "b", "", "a", ""].map(|id| TransactionalId(wire::text(id)));
+        let distinct = distinct(asked.into());
+        assert_eq!(distinct.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["b", "a", ""]);
+    }
 
     #[test]
     fn partitions_are_told_by_topic() {
