@@ -3,7 +3,11 @@
 //! KIP-447 (v7: `require_stable` refuses what an open transaction may replace), KIP-709 (v8: many groups in one
 //! request), KIP-848 (v9: members, v10: topic ids). A group or a partition without an offset has offset -1 and no
 //! error. Kafka: `KafkaApis.handleOffsetFetchRequest`, `OffsetFetchResponse.Builder`.
+//!
+//! A group whose every offset is asked for several times is answered for that once, at the first mention, where Kafka
+//! answers each: repeating a short id would make the answer as large as the client likes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use kafka_protocol::messages::offset_fetch_request::{
@@ -39,11 +43,19 @@ pub async fn handle(context: &RequestContext, request: OffsetFetch) -> anyhow::R
     if context.version < GROUPS_SINCE_VERSION {
         return Ok(fetch_one(context, request).await);
     }
-    let mut groups = Vec::with_capacity(request.groups.len());
-    for group in request.groups {
+    let asked = without_repeats(request.groups);
+    let mut groups = Vec::with_capacity(asked.len());
+    for group in asked {
         groups.push(fetch_group(context, group, request.require_stable).await);
     }
     Ok(OffsetFetchResponse::default().with_groups(groups))
+}
+
+/// Without those that ask again for everything that a group has committed.
+fn without_repeats(mut groups: Vec<OffsetFetchRequestGroup>) -> Vec<OffsetFetchRequestGroup> {
+    let mut whole = HashSet::new();
+    groups.retain(|group| group.topics.is_some() || whole.insert(group.group_id.clone()));
+    groups
 }
 
 /// Versions before groups: asks for one, and answers in their fields.
@@ -243,4 +255,22 @@ fn nothing(partition: i32) -> OffsetFetchResponsePartitions {
         .with_committed_offset(-1)
         .with_committed_leader_epoch(-1)
         .with_metadata(Some(StrBytes::new()))
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::GroupId;
+
+    use super::*;
+
+    #[test]
+    fn everything_of_a_group_is_told_once() {
+        let group = |id, topics| {
+            OffsetFetchRequestGroup::default().with_group_id(GroupId(wire::text(id))).with_topics(topics)
+        };
+        let some = Some(Vec::new());
+        let asked = vec![group("a", None), group("a", some.clone()), group("b", None), group("a", None)];
+        let left = vec![group("a", None), group("a", some), group("b", None)];
+        assert_eq!(without_repeats(asked), left);
+    }
 }
