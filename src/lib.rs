@@ -53,6 +53,10 @@
 //! - KIP-13 quotas on bytes: `security/limits.rs`, `handlers/quotas.rs`
 //! - KIP-32 timestamps of records: `protocol/batch.rs`, `log/compaction/retain.rs`
 //! - KIP-35 ApiVersions: `handlers/api_versions.rs`
+//! - KIP-43 mechanisms of SASL: `handlers/sasl_handshake.rs`
+//! - KIP-48 delegation tokens: `handlers/delegation_tokens.rs`, `handlers/create_delegation_token.rs`,
+//!   `handlers/renew_delegation_token.rs`, `handlers/expire_delegation_token.rs`,
+//!   `handlers/describe_delegation_token.rs`
 //! - KIP-55 quotas of users: `security/limits.rs`
 //! - KIP-58 least lag before compaction: `log/compaction/dirt.rs`
 //! - KIP-62 rebalance timeout: `handlers/join_group.rs`
@@ -73,6 +77,7 @@
 //! - KIP-124 quotas on time: `handlers/quotas.rs`
 //! - KIP-133 DescribeConfigs and AlterConfigs: `handlers/describe_configs.rs`, `handlers/alter_configs.rs`
 //! - KIP-134 delay of a group's first rebalance: `coordinator/group/classic/rebalance.rs`
+//! - KIP-152 SaslAuthenticate: `handlers/sasl_authenticate.rs`, `handlers/sasl_handshake.rs`
 //! - KIP-183 ElectLeaders: `handlers/elect_leaders.rs`, `controller/elections.rs`
 //! - KIP-195 CreatePartitions: `handlers/create_partitions.rs`, `controller/partitions.rs`
 //! - KIP-211 expiry of offsets: `coordinator/group/expiration.rs`, `coordinator/group/offsets.rs`,
@@ -93,6 +98,8 @@
 //! - KIP-354 greatest lag before compaction: `log/compaction/dirt.rs`, `config/topic.rs`
 //! - KIP-360 producer id and epoch in InitProducerId: `handlers/init_producer_id.rs`,
 //!   `coordinator/transaction/init_producer_id.rs`, `coordinator/transaction/metadata.rs`
+//! - KIP-368 logins that end: `handlers/sasl_authenticate.rs`
+//! - KIP-373 tokens for somebody else: `handlers/create_delegation_token.rs`, `handlers/describe_delegation_token.rs`
 //! - KIP-389 largest size of a group: `coordinator/group/classic/join.rs`
 //! - KIP-390 compression levels: `protocol/compression.rs`
 //! - KIP-394 members that are known before they join: `coordinator/group/classic/join.rs`, `handlers/join_group.rs`
@@ -151,7 +158,9 @@
 //!   `coordinator/group/consumer/assignor/mod.rs`; subscriptions by pattern: `coordinator/group/consumer/regex.rs`; topic
 //!   ids and member epochs of offsets: `protocol/offsets.rs`, `handlers/offset_commit.rs`, `handlers/offset_fetch.rs`,
 //!   `coordinator/group/offsets.rs`; types in ListGroups: `handlers/list_groups.rs`
-//! - KIP-853 directories and nodes in DescribeQuorum and Fetch: `handlers/describe_quorum.rs`, `protocol/fetch.rs`
+//! - KIP-853 directories and nodes in DescribeQuorum and Fetch: `handlers/describe_quorum.rs`, `protocol/fetch.rs`; voters
+//!   that come and go: `handlers/add_raft_voter.rs`, `handlers/remove_raft_voter.rs`, `handlers/quorum_changes.rs`,
+//!   `handlers/features.rs`, `protocol/quorum_changes.rs`
 //! - KIP-858 ids of log directories: `log/dirs.rs`, `log/meta_properties.rs`, `controller/brokers.rs`,
 //!   `controller/directories.rs`, `replication/moves.rs`
 //! - KIP-860 reassignments that keep the replication factor: `handlers/alter_partition_reassignments.rs`,

@@ -14,6 +14,7 @@ mod moves;
 mod offsets;
 mod producing;
 mod quotas;
+mod refusals;
 mod topics;
 mod transactional_ids;
 mod transactional_offsets;

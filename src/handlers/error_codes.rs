@@ -6,16 +6,19 @@ use kafka_protocol::messages::{
     AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, AlterClientQuotasResponse, AlterConfigsResponse,
     AlterPartitionReassignmentsResponse, AlterReplicaLogDirsResponse, AlterUserScramCredentialsResponse,
     ApiVersionsResponse, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatResponse, CreateAclsResponse,
-    CreatePartitionsResponse, CreateTopicsResponse, DeleteAclsResponse, DeleteGroupsResponse,
-    DeleteRecordsResponse, DeleteTopicsResponse, DescribeAclsResponse, DescribeClientQuotasResponse,
-    DescribeClusterResponse, DescribeConfigsResponse, DescribeGroupsResponse, DescribeLogDirsResponse,
+    CreateDelegationTokenResponse, CreatePartitionsResponse, CreateTopicsResponse, DeleteAclsResponse,
+    DeleteGroupsResponse, DeleteRecordsResponse, DeleteTopicsResponse, DescribeAclsResponse,
+    DescribeClientQuotasResponse, DescribeClusterResponse, DescribeConfigsResponse,
+    DescribeDelegationTokenResponse, DescribeGroupsResponse, DescribeLogDirsResponse,
     DescribeProducersResponse, DescribeQuorumResponse, DescribeTopicPartitionsResponse,
     DescribeTransactionsResponse, DescribeUserScramCredentialsResponse, ElectLeadersResponse, EndTxnResponse,
-    FindCoordinatorResponse, HeartbeatResponse, IncrementalAlterConfigsResponse, InitProducerIdResponse,
-    JoinGroupResponse, LeaveGroupResponse, ListConfigResourcesResponse, ListGroupsResponse,
-    ListOffsetsResponse, ListPartitionReassignmentsResponse, ListTransactionsResponse, MetadataResponse,
-    OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchResponse, OffsetForLeaderEpochResponse,
-    SyncGroupResponse, UnregisterBrokerResponse, UpdateFeaturesResponse, WriteTxnMarkersResponse,
+    ExpireDelegationTokenResponse, FindCoordinatorResponse, HeartbeatResponse,
+    IncrementalAlterConfigsResponse, InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse,
+    ListConfigResourcesResponse, ListGroupsResponse, ListOffsetsResponse, ListPartitionReassignmentsResponse,
+    ListTransactionsResponse, MetadataResponse, OffsetCommitResponse, OffsetDeleteResponse,
+    OffsetFetchResponse, OffsetForLeaderEpochResponse, RenewDelegationTokenResponse,
+    SaslAuthenticateResponse, SaslHandshakeResponse, SyncGroupResponse, UnregisterBrokerResponse,
+    UpdateFeaturesResponse, WriteTxnMarkersResponse,
 };
 
 /// An answer that says of each of its parts whether it worked.
@@ -51,6 +54,7 @@ error_codes! {
     ConsumerGroupDescribeResponse: [groups: |group| [group.error_code]];
     ConsumerGroupHeartbeatResponse: error_code;
     CreateAclsResponse: [results: |acl| [acl.error_code]];
+    CreateDelegationTokenResponse: error_code;
     CreatePartitionsResponse: [results: |topic| [topic.error_code]];
     CreateTopicsResponse: [topics: |topic| [topic.error_code]];
     DeleteAclsResponse: [filter_results: |filter| [filter.error_code]];
@@ -61,6 +65,7 @@ error_codes! {
     DescribeClientQuotasResponse: error_code;
     DescribeClusterResponse: error_code;
     DescribeConfigsResponse: [results: |resource| [resource.error_code]];
+    DescribeDelegationTokenResponse: error_code;
     DescribeGroupsResponse: [groups: |group| [group.error_code]];
     DescribeLogDirsResponse: error_code [results: |directory| [directory.error_code]];
     DescribeProducersResponse: [topics: |topic| topic.partitions.iter().map(|partition| partition.error_code)];
@@ -76,6 +81,7 @@ error_codes! {
         topic.partition_result.iter().map(|partition| partition.error_code)
     }];
     EndTxnResponse: error_code;
+    ExpireDelegationTokenResponse: error_code;
     FindCoordinatorResponse: error_code [coordinators: |coordinator| [coordinator.error_code]];
     HeartbeatResponse: error_code;
     IncrementalAlterConfigsResponse: [responses: |resource| [resource.error_code]];
@@ -97,6 +103,9 @@ error_codes! {
     OffsetForLeaderEpochResponse: [topics: |topic| {
         topic.partitions.iter().map(|partition| partition.error_code)
     }];
+    RenewDelegationTokenResponse: error_code;
+    SaslAuthenticateResponse: error_code;
+    SaslHandshakeResponse: error_code;
     UnregisterBrokerResponse: error_code;
     UpdateFeaturesResponse: error_code;
     SyncGroupResponse: error_code;

@@ -7,6 +7,9 @@ use crate::controller::ClusterImage;
 /// What transactions are like: from level 2 on the epoch of a producer is bumped with each of them (KIP-890, part 2).
 pub const TRANSACTION_VERSION: &str = "transaction.version";
 
+/// KIP-853: from level 1 of kraft.version on, voters come and go. Those of this build's quorum do not, so that is its level.
+pub const KRAFT_VERSION_LEVEL: i16 = 0;
+
 /// One feature with the levels that are supported.
 #[derive(Clone, Copy, Debug)]
 pub struct Feature {
@@ -15,7 +18,8 @@ pub struct Feature {
     pub max_version: i16,
 }
 
-/// By name, as ApiVersions lists them.
+/// By name, as ApiVersions lists them. What has level 0 alone is left out, as in Kafka
+/// (`BrokerFeatures.defaultSupportedFeatures`): kraft.version is.
 pub const SUPPORTED: &[Feature] = &[
     // KIP-966: DescribeTopicPartitions tells the eligible leader replicas.
     Feature { name: "eligible.leader.replicas.version", min_version: 0, max_version: 1 },

@@ -21,10 +21,8 @@ use crate::config::broker::QuotaSettings;
 use crate::controller::ClusterImage;
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::security::limits::{Limit, QuotaLimits, QuotaType};
+use crate::security::principal::ANONYMOUS;
 use crate::security::rate::{Rate, TokenBucket, Window};
-
-/// Everybody is, while only PLAINTEXT is built in.
-const USER: &str = "ANONYMOUS";
 
 /// Usage of different clients is seldom behind the same lock.
 const SHARD_COUNT: usize = 16;
@@ -124,7 +122,7 @@ impl ClientQuotas {
 
     /// Counts `amount` and answers for how long the client has to rest.
     fn record(&self, meter: &Meter, quota: QuotaType, amount: f64, now_ms: i64) -> u32 {
-        let Some(limit) = meter.limits.find(quota, USER, &meter.client_id) else { return 0 };
+        let Some(limit) = meter.limits.find(quota, ANONYMOUS, &meter.client_id) else { return 0 };
         let throttle_ms = self.update(self.key(quota, &limit), now_ms, |account| {
             account.rate.record(self.window, amount, now_ms);
             account.rate.throttle_time_ms(self.window, limit.per_second, now_ms)
@@ -143,7 +141,7 @@ impl ClientQuotas {
     /// without it the new debt counts. Answers for how long the client has to rest.
     fn take_tokens(&self, meter: &Meter, count: f64, is_strict: bool, now_ms: i64) -> u32 {
         let quota = QuotaType::ControllerMutation;
-        let Some(limit) = meter.limits.find(quota, USER, &meter.client_id) else { return 0 };
+        let Some(limit) = meter.limits.find(quota, ANONYMOUS, &meter.client_id) else { return 0 };
         let (window, per_second) = (self.controller_window, limit.per_second);
         self.update(self.key(quota, &limit), now_ms, |account| {
             let before_ms = account.tokens.throttle_time_ms(window, per_second, now_ms);
@@ -157,7 +155,7 @@ impl ClientQuotas {
 
     /// Takes back what [`ClientQuotas::record`] has counted at the same time.
     fn unrecord(&self, meter: &Meter, quota: QuotaType, amount: f64, now_ms: i64) {
-        if let Some(limit) = meter.limits.find(quota, USER, &meter.client_id) {
+        if let Some(limit) = meter.limits.find(quota, ANONYMOUS, &meter.client_id) {
             self.update(self.key(quota, &limit), now_ms, |account| {
                 account.rate.record(self.window, -amount, now_ms)
             });
@@ -165,7 +163,7 @@ impl ClientQuotas {
     }
 
     fn key(&self, quota: QuotaType, limit: &Limit<'_>) -> AccountKey {
-        let user = if limit.user.is_empty() { "" } else { USER };
+        let user = if limit.user.is_empty() { "" } else { ANONYMOUS };
         let client_id = [&self.hasher, &self.second_hasher].map(|hasher| hasher.hash_one(limit.client_id));
         AccountKey::Client { quota, user, client_id }
     }
@@ -283,7 +281,7 @@ impl RequestContext {
     /// Bytes that a fetch may bring without being throttled for ever.
     pub fn max_fetch_bytes(&self) -> usize {
         let Some(meter) = &self.meter else { return usize::MAX };
-        match meter.limits.find(QuotaType::Fetch, USER, &meter.client_id) {
+        match meter.limits.find(QuotaType::Fetch, ANONYMOUS, &meter.client_id) {
             Some(limit) => self.services.quotas.window.burst(limit.per_second) as usize,
             None => usize::MAX,
         }

@@ -70,6 +70,7 @@ macro_rules! api_table {
         mod tests {
             use kafka_protocol::messages::*;
             use super::*;
+            use crate::protocol::quorum_changes::{AddRaftVoter, UnregisterController};
 
             /// Newest versions that the codec crate lacks.
             const BY_HAND: &[(i16, i16)] = &[(2, 11), (8, 10), (9, 10), (27, 2), (28, 6), (35, 5), (42, 3)];
@@ -109,6 +110,7 @@ api_table! {
         14 sync_group SyncGroupRequest "SyncGroup" 0..=5;
         15 describe_groups DescribeGroupsRequest "DescribeGroups" 0..=6;
         16 list_groups ListGroupsRequest "ListGroups" 0..=5;
+        17 sasl_handshake SaslHandshakeRequest "SaslHandshake" 0..=1;
         19 create_topics CreateTopicsRequest "CreateTopics" 2..=7;
         20 delete_topics DeleteTopicsRequest "DeleteTopics" 1..=6;
         21 delete_records DeleteRecordsRequest "DeleteRecords" 0..=2;
@@ -126,7 +128,12 @@ api_table! {
         33 alter_configs AlterConfigsRequest "AlterConfigs" 0..=2;
         34 alter_replica_log_dirs AlterReplicaLogDirsRequest "AlterReplicaLogDirs" 1..=2;
         35 describe_log_dirs DescribeLogDirsRequest "DescribeLogDirs" 1..=5;
+        36 sasl_authenticate SaslAuthenticateRequest "SaslAuthenticate" 0..=2;
         37 create_partitions CreatePartitionsRequest "CreatePartitions" 0..=3;
+        38 create_delegation_token CreateDelegationTokenRequest "CreateDelegationToken" 1..=3;
+        39 renew_delegation_token RenewDelegationTokenRequest "RenewDelegationToken" 1..=2;
+        40 expire_delegation_token ExpireDelegationTokenRequest "ExpireDelegationToken" 1..=2;
+        41 describe_delegation_token DescribeDelegationTokenRequest "DescribeDelegationToken" 1..=3;
         42 delete_groups DeleteGroupsRequest "DeleteGroups" 0..=3;
         43 elect_leaders ElectLeadersRequest "ElectLeaders" 0..=2;
         44 incremental_alter_configs IncrementalAlterConfigsRequest "IncrementalAlterConfigs" 0..=1;
@@ -148,6 +155,9 @@ api_table! {
         69 consumer_group_describe ConsumerGroupDescribeRequest "ConsumerGroupDescribe" 0..=1;
         74 list_config_resources ListConfigResourcesRequest "ListConfigResources" 0..=1;
         75 describe_topic_partitions DescribeTopicPartitionsRequest "DescribeTopicPartitions" 0..=0;
+        80 add_raft_voter AddRaftVoter "AddRaftVoter" 0..=1;
+        81 remove_raft_voter RemoveRaftVoterRequest "RemoveRaftVoter" 0..=0;
+        94 unregister_controller UnregisterController "UnregisterController" 0..=0;
     }
 }
 

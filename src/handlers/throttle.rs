@@ -1,25 +1,41 @@
 //! Where a response says for how long its client is throttled: `throttle_time_ms`, in Kafka's message definitions.
 //!
-//! Produce, Fetch and ApiVersions write it themselves. In nearly all others it is the first field, so it is put in after they are
-//! encoded, and no handler knows of quotas. Kafka: `AbstractResponse.maybeSetThrottleTimeMs`.
+//! Produce, Fetch and ApiVersions write it themselves. In nearly all others it is the first field, in those about delegation
+//! tokens the last, so it is put in after they are encoded, and no handler knows of quotas. Kafka: `AbstractResponse.maybeSetThrottleTimeMs`.
 
 use crate::protocol::shapes;
 
 /// Length and correlation id, before a response's header has tagged fields.
 const HEADER_SIZE_BYTES: usize = 8;
 
+const FIELD_SIZE_BYTES: usize = 4;
+
+/// Where in the body the field is.
+enum Place {
+    /// Behind so many bytes.
+    Behind(usize),
+    /// At the end, before tagged fields.
+    Last,
+}
+
 /// Puts `throttle_ms` into a response, given with its length; answers older than the field have no place.
 pub fn stamp(key: i16, version: i16, response: &mut [u8], throttle_ms: u32) {
-    let Some(offset) = offset(key, version) else { return };
-    let tags_size_bytes = usize::from(shapes::response_header_version(key, version) > 0);
-    let start = HEADER_SIZE_BYTES + tags_size_bytes + offset;
-    if let Some(field) = response.get_mut(start..start + 4) {
+    let Some(start) = start(key, version, response.len()) else { return };
+    if let Some(field) = response.get_mut(start..start + FIELD_SIZE_BYTES) {
         field.copy_from_slice(&(throttle_ms.min(i32::MAX as u32) as i32).to_be_bytes());
     }
 }
 
-/// Bytes of the body that stand before the field.
-fn offset(key: i16, version: i16) -> Option<usize> {
+/// Where the field starts in a response of this size.
+fn start(key: i16, version: i16, size_bytes: usize) -> Option<usize> {
+    let tags_size_bytes = usize::from(shapes::response_header_version(key, version) > 0);
+    match place(key, version)? {
+        Place::Behind(offset) => Some(HEADER_SIZE_BYTES + tags_size_bytes + offset),
+        Place::Last => size_bytes.checked_sub(FIELD_SIZE_BYTES + tags_size_bytes),
+    }
+}
+
+fn place(key: i16, version: i16) -> Option<Place> {
     let (since, offset) = match key {
         // FindCoordinator, Heartbeat to ListGroups, DeleteTopics
         10 | 12..=16 | 20 => (1, 0),
@@ -31,6 +47,8 @@ fn offset(key: i16, version: i16) -> Option<usize> {
         21 | 22 => (0, 0),
         // AddPartitionsToTxn, AddOffsetsToTxn, EndTxn; TxnOffsetCommit to DescribeLogDirs
         24..=26 | 28..=35 => (0, 0),
+        // CreateDelegationToken to DescribeDelegationToken
+        38..=41 => return Some(Place::Last),
         // CreatePartitions; DeleteGroups to ListPartitionReassignments
         37 | 42..=46 => (0, 0),
         // OffsetDelete has its error code first.
@@ -43,11 +61,11 @@ fn offset(key: i16, version: i16) -> Option<usize> {
         64..=66 | 68 | 69 => (0, 0),
         // GetTelemetrySubscriptions, PushTelemetry; ListConfigResources to RemoveRaftVoter
         71 | 72 | 74..=81 => (0, 0),
-        // StreamsGroupHeartbeat to DeleteShareGroupOffsets
-        88..=92 => (0, 0),
+        // StreamsGroupHeartbeat to DeleteShareGroupOffsets; UnregisterController
+        88..=92 | 94 => (0, 0),
         _ => return None,
     };
-    (version >= since).then_some(offset)
+    (version >= since).then_some(Place::Behind(offset))
 }
 
 #[cfg(test)]
@@ -62,9 +80,10 @@ mod tests {
     /// The response says MARK in the same place where `stamp` would put it, in every version that says it at all.
     fn check<Response: Encodable + Message>(key: i16, marked: Response) {
         for version in Response::VERSIONS.min..=Response::VERSIONS.max {
-            let mut bytes = Vec::new();
+            let tags_size_bytes = usize::from(shapes::response_header_version(key, version) > 0);
+            let mut bytes = vec![0; HEADER_SIZE_BYTES + tags_size_bytes];
             marked.encode(&mut bytes, version).unwrap();
-            let expected = offset(key, version).map(|at| bytes[at..at + 4].to_vec());
+            let expected = start(key, version, bytes.len()).map(|at| bytes[at..at + 4].to_vec());
             let told = bytes.windows(4).any(|window| window == MARK.to_be_bytes());
             assert_eq!(expected, told.then(|| MARK.to_be_bytes().to_vec()), "key {key} version {version}");
         }
@@ -91,6 +110,10 @@ mod tests {
         check(32, DescribeConfigsResponse::default().with_throttle_time_ms(MARK));
         check(35, DescribeLogDirsResponse::default().with_throttle_time_ms(MARK));
         check(37, CreatePartitionsResponse::default().with_throttle_time_ms(MARK));
+        check(38, CreateDelegationTokenResponse::default().with_throttle_time_ms(MARK));
+        check(39, RenewDelegationTokenResponse::default().with_throttle_time_ms(MARK));
+        check(40, ExpireDelegationTokenResponse::default().with_throttle_time_ms(MARK));
+        check(41, DescribeDelegationTokenResponse::default().with_throttle_time_ms(MARK));
         check(42, DeleteGroupsResponse::default().with_throttle_time_ms(MARK));
         check(43, ElectLeadersResponse::default().with_throttle_time_ms(MARK));
         check(44, IncrementalAlterConfigsResponse::default().with_throttle_time_ms(MARK));
@@ -103,6 +126,8 @@ mod tests {
         check(61, DescribeProducersResponse::default().with_throttle_time_ms(MARK));
         check(64, UnregisterBrokerResponse::default().with_throttle_time_ms(MARK));
         check(75, DescribeTopicPartitionsResponse::default().with_throttle_time_ms(MARK));
+        check(80, AddRaftVoterResponse::default().with_throttle_time_ms(MARK));
+        check(81, RemoveRaftVoterResponse::default().with_throttle_time_ms(MARK));
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod fetch;
 pub mod ids;
 pub mod offsets;
 pub mod produce;
+pub mod quorum_changes;
 pub mod records;
 pub mod shapes;
 pub mod summary;

@@ -5,5 +5,6 @@
 
 pub mod entity;
 pub mod limits;
+pub mod principal;
 pub mod rate;
 pub mod scram;

@@ -231,6 +231,17 @@ BY_PATH = {
     "ConsumerGroupHeartbeat.ServerAssignor": ([None, "uniform", "range"], ["", "nonsense"]),
     "ConsumerGroupHeartbeat.RebalanceTimeoutMs": ([-1, 60_000, 60_000], [0, -2, INT32_MAX]),
     "ListConfigResources.ResourceTypes": ([2, 4, 16, 32], [0, 1, 8, 127, -1]),
+    "CreateDelegationToken.OwnerPrincipalType": (["User"], ["", None, "Group"]),
+    "CreateDelegationToken.OwnerPrincipalName": (["", None, "bob"], ["a:b", LONG_NAME]),
+    "AddRaftVoter.ClusterId": ([None, ClusterId()], ["another-cluster", ""]),
+    "AddRaftVoter.VoterId": ([2, 1], [-1, -2, INT32_MAX]),
+    "AddRaftVoter.VoterDirectoryId": ([UNKNOWN_UUID], [ZERO_UUID]),
+    # An empty name ends the process of Apache Kafka: the reader of the name throws in its raft thread.
+    "AddRaftVoter.Listeners.Name": (["CONTROLLER", "controller"], ["X"]),
+    "RemoveRaftVoter.ClusterId": ([None, ClusterId()], ["another-cluster", ""]),
+    "RemoveRaftVoter.VoterId": ([1], [2, -1, -2, INT32_MAX]),
+    "RemoveRaftVoter.VoterDirectoryId": ([UNKNOWN_UUID], [ZERO_UUID]),
+    "UnregisterController.ControllerId": ([1, 99], [-1, 0, -2, INT32_MAX]),
     "DescribeTopicPartitions.ResponsePartitionLimit": ([2000, 1, 2], [0, -1, INT32_MAX]),
     "DescribeTopicPartitions.Cursor.PartitionIndex": ([0, 1], [-1, 3, INT32_MAX]),
 }
