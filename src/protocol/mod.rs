@@ -6,6 +6,7 @@ pub mod control;
 pub mod errors;
 pub mod fetch;
 pub mod ids;
+pub mod message_set;
 pub mod offsets;
 pub mod produce;
 pub mod quorum_changes;

@@ -145,7 +145,7 @@ pub fn only_batch(records: &[u8], api_version: i16) -> Result<Batch<'_>, Produce
 }
 
 /// Size of the whole batch of any format at the front; `None` when the bytes end inside it.
-fn next_batch_size(records: &[u8]) -> Result<Option<usize>, ProduceError> {
+pub(in crate::protocol) fn next_batch_size(records: &[u8]) -> Result<Option<usize>, ProduceError> {
     /// Bytes of a record of format 0 without key and value.
     const LEAST_LENGTH: i32 = 14;
     if records.len() < LOG_OVERHEAD {
