@@ -73,8 +73,12 @@ class Broker:
         return cls._create(home, "klamm", port, command, [0])
 
     @classmethod
-    def official(cls, home, cache, overrides, jvm=None, port=None):
-        """Prepare an Apache Kafka broker with a freshly formatted data directory; `jvm` replaces the quick-start options."""
+    def official(cls, home, cache, overrides, jvm=None, port=None, release=None):
+        """Prepare an Apache Kafka broker with a freshly formatted data directory.
+
+        `jvm` replaces the quick-start options, `release` (such as 3.9) the newest release.
+        """
+        version = versions.load()[f"kafka.broker.{release}" if release else "kafka.broker"]
         home = pathlib.Path(home)
         port, controller_port = port or free_port(), free_port()
         home.mkdir(parents=True, exist_ok=True)
@@ -85,9 +89,9 @@ class Broker:
         text = text.replace("@DATA@", str(home / "data")).replace("@NODE_ID@", node_id)
         text += "".join(f"{key}={value}\n" for key, value in overrides.items())
         properties.write_text(text)
-        command = _java(cache, jvm or JVM) + ["kafka.Kafka", str(properties)]
+        command = _java(version, jvm or JVM) + ["kafka.Kafka", str(properties)]
         broker = cls._create(home, "official", port, command, [0, JVM_SIGTERM])
-        _format(cache, properties, home / "data", node_id)
+        _format(cache, version, properties, home / "data", node_id)
         return broker
 
     @classmethod
@@ -184,19 +188,19 @@ class Broker:
             time.sleep(POLL_SECONDS)
 
 
-def _java(cache, jvm=JVM):
-    version = versions.load()["kafka.broker"]
+def _java(version, jvm=JVM):
     classpath = subprocess.run([PEER / "classpath", version], check=True, capture_output=True, text=True).stdout.strip()
-    logging = f"-Dlog4j2.configurationFile={PEER}/log4j2-broker.properties"
-    return ["java", *jvm, logging, "-cp", classpath]
+    # Each release reads the one property that its logging library knows.
+    logging = [f"-Dlog4j2.configurationFile={PEER}/log4j2-broker.properties", f"-Dlog4j.configuration=file:{PEER}/log4j-broker.properties"]
+    return ["java", *jvm, *logging, "-cp", classpath]
 
 
-def _format(cache, properties, data, node_id):
+def _format(cache, version, properties, data, node_id):
     """Fill `data` with a formatted directory; formatting is slow, so the result is kept and copied."""
-    template = pathlib.Path(cache) / "peer" / f"formatted-{versions.load()['kafka.broker']}-{node_id}"
+    template = pathlib.Path(cache) / "peer" / f"formatted-{version}-{node_id}"
     if not template.exists():
         format_command = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties)]
-        subprocess.run(_java(cache) + format_command, check=True, capture_output=True)
+        subprocess.run(_java(version) + format_command, check=True, capture_output=True)
         shutil.move(data, template)
     shutil.copytree(template, data)
 

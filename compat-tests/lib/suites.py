@@ -51,6 +51,8 @@ class Suite:
     overrides: dict
     # The port a suite's tests insist on; None for any free one.
     port: int | None
+    # The release of Apache Kafka it is held against; None for the newest.
+    peer: str | None
     # False for a suite that tests a part of the harness itself.
     needs_broker: bool
 
@@ -105,5 +107,6 @@ def _read(path):
         needs=profile["needs"].split(),
         overrides={key[4:]: value for key, value in profile.items() if key.startswith("set.")},
         port=int(profile["port"]) if "port" in profile else None,
+        peer=profile.get("peer"),
         needs_broker=profile.get("broker") != "none",
     )
