@@ -3,7 +3,8 @@
 //! The codec crate allocates whatever a count on the wire asks for: eighteen bytes make it request 154 GB. So
 //! every body passes [`check`] first, which walks the bytes along Kafka's own message definitions without
 //! allocating, and promises two things of what it accepts:
-//! - the codec crate decodes it, in each version it knows, without an error or a panic;
+//! - the codec crate decodes it, in each version it knows, without an error or a panic, and [`old`](super::old)
+//!   the versions that only Kafka 3.9 serves;
 //! - decoding it from [`bytes::Bytes`] allocates at most [`Shape::decoded_size_bytes`], which is at most
 //!   [`MEMORY_PER_BYTE`] x the bytes walked + [`MEMORY_PER_TAG`] x unknown tags + [`MEMORY_PER_REQUEST`].
 //!
@@ -129,12 +130,10 @@ impl std::error::Error for ShapeError {}
 
 /// Walks the body of a request: the bytes after the request header.
 pub fn check(api_key: i16, version: i16, body: &[u8], limits: &Limits) -> Result<Shape, ShapeError> {
-    let schema = RequestSchema::by_key(api_key).ok_or(ShapeError::UnknownKey(api_key))?;
+    let newest = RequestSchema::by_key(api_key).ok_or(ShapeError::UnknownKey(api_key))?;
     let unknown_version = ShapeError::UnknownVersion { api_key, version };
     let narrow_version = u8::try_from(version).map_err(|_| unknown_version)?;
-    if !schema.versions.contain(narrow_version) {
-        return Err(unknown_version);
-    }
+    let schema = newest.or_older(narrow_version).ok_or(unknown_version)?;
     walker::walk(schema, narrow_version, body, limits)
 }
 
@@ -146,6 +145,11 @@ pub fn is_flexible(api_key: i16, version: i16) -> bool {
 
 /// Version of the request header that precedes a body.
 pub fn request_header_version(api_key: i16, version: i16) -> i16 {
+    // The first message between brokers had no client id; [`check_header`] does not read it.
+    const CONTROLLED_SHUTDOWN: i16 = 7;
+    if (api_key, version) == (CONTROLLED_SHUTDOWN, 0) {
+        return 0;
+    }
     if is_flexible(api_key, version) { 2 } else { 1 }
 }
 

@@ -1,15 +1,18 @@
 //! Random bodies that obey the table: seeds for fuzzing, and the proof that table and codec crate agree.
 
 use super::schema::{Field, Kind, RequestSchema, StructSchema};
-use super::table::REQUESTS;
+use super::table::{OLD_REQUESTS, REQUESTS};
 
-/// Every key and version of the table.
-pub(crate) fn all_versions() -> impl Iterator<Item = (i16, i16)> {
-    REQUESTS.iter().flat_map(|schema| {
+/// Every key and version of the tables, ascending.
+pub(crate) fn all_versions() -> Vec<(i16, i16)> {
+    let versions = OLD_REQUESTS.iter().chain(&REQUESTS).flat_map(|schema| {
         (0..=i16::from(u8::MAX))
             .filter(|version| schema.versions.contain(*version as u8))
             .map(|version| (schema.key, version))
-    })
+    });
+    let mut versions: Vec<(i16, i16)> = versions.collect();
+    versions.sort_unstable();
+    versions
 }
 
 /// How much a generated body holds.
@@ -23,7 +26,8 @@ pub(crate) struct Size {
 
 /// A body of a request that exists.
 pub(crate) fn generate(api_key: i16, version: i16, size: Size, rng: &mut fastrand::Rng) -> Vec<u8> {
-    let schema = RequestSchema::by_key(api_key).expect("the key is of the table");
+    let schema = RequestSchema::by_key(api_key).and_then(|newest| newest.or_older(version as u8));
+    let schema = schema.expect("the key and the version are of the tables");
     let mut generator = Generator {
         out: Vec::new(),
         version: version as u8,

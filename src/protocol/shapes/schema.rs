@@ -3,7 +3,7 @@
 //! Rows refer to each other by index, so the table is constant data without relocations: nothing is built or
 //! allocated at start. Versions are those of the message, as in Kafka's definitions.
 
-use super::table::{FIELDS, REQUESTS, STRUCTS};
+use super::table::{FIELDS, OLD_REQUESTS, REQUESTS, STRUCTS};
 
 /// First flexible version of a message that has none (KIP-482).
 pub(super) const NEVER: u8 = u8::MAX;
@@ -105,7 +105,7 @@ impl StructSchema {
     }
 }
 
-/// A request's body.
+/// A request's body, in the versions that one release of Kafka gives.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestSchema {
     pub(super) key: i16,
@@ -120,13 +120,26 @@ pub(super) const fn request(key: i16, first: u8, last: u8, flexible_from: u8, bo
 }
 
 impl RequestSchema {
-    /// `None` when Kafka has no request of that key.
+    /// The newest release that has the key; `None` when Kafka has no request of it.
     pub(super) fn by_key(key: i16) -> Option<&'static RequestSchema> {
-        REQUESTS.binary_search_by_key(&key, |schema| schema.key).ok().map(|index| &REQUESTS[index])
+        find(&REQUESTS, key).or_else(|| find(&OLD_REQUESTS, key))
     }
 
-    /// Also for versions that do not exist yet: an ApiVersions from the future has the newest header.
+    /// This, or what older releases give, whichever has the version.
+    pub(super) fn or_older(&'static self, version: u8) -> Option<&'static RequestSchema> {
+        if self.versions.contain(version) {
+            return Some(self);
+        }
+        find(&OLD_REQUESTS, self.key).filter(|older| older.versions.contain(version))
+    }
+
+    /// Also for versions of other releases, and for those that do not exist yet: an ApiVersions from the future has the
+    /// newest header.
     pub(super) fn is_flexible(&self, version: i16) -> bool {
         self.flexible_from != NEVER && version >= i16::from(self.flexible_from)
     }
+}
+
+fn find(rows: &'static [RequestSchema], key: i16) -> Option<&'static RequestSchema> {
+    rows.binary_search_by_key(&key, |schema| schema.key).ok().map(|index| &rows[index])
 }

@@ -80,7 +80,10 @@ fn bytes_after_the_body_are_ignored_as_kafka_does() {
 fn versions_and_keys_outside_the_definitions_are_unknown() {
     assert_eq!(error(999, 0, b""), ShapeError::UnknownKey(999));
     assert_eq!(error(-1, 0, b""), ShapeError::UnknownKey(-1));
-    for version in [-1, 2, 14, 255, 256 + 3, i16::MAX, i16::MIN] {
+    // SaslHandshake, which both releases have alike, and LeaderAndIsr, which only the older one has.
+    assert_eq!(error(17, 2, b""), ShapeError::UnknownVersion { api_key: 17, version: 2 });
+    assert_eq!(error(4, 8, b""), ShapeError::UnknownVersion { api_key: 4, version: 8 });
+    for version in [-1, 14, 255, 256 + 3, i16::MAX, i16::MIN] {
         assert_eq!(
             error(PRODUCE, version, b"\0\0\0\0\0\0\0\0\0\0\0\0"),
             ShapeError::UnknownVersion { api_key: PRODUCE, version }
@@ -178,6 +181,10 @@ fn header_versions_follow_the_definitions() {
     assert_eq!((response_header_version(METADATA, 8), response_header_version(METADATA, 9)), (0, 1));
     assert_eq!((request_header_version(API_VERSIONS, 99), response_header_version(API_VERSIONS, 99)), (2, 0));
     assert_eq!(request_header_version(CONSUMER_GROUP_HEARTBEAT, 0), 2);
+    // WriteTxnMarkers v0 is older than the newest release; LeaderAndIsr only the older one has.
+    assert_eq!((request_header_version(27, 0), response_header_version(27, 0)), (1, 0));
+    assert_eq!((request_header_version(4, 3), request_header_version(4, 4)), (1, 2));
+    assert_eq!((request_header_version(7, 0), request_header_version(7, 1)), (0, 1));
     // SaslHandshake has no flexible version at all.
     assert_eq!(request_header_version(17, i16::MAX), 1);
 }
@@ -199,10 +206,32 @@ fn headers_are_read_from_any_bytes() {
 }
 
 #[test]
+fn versions_that_kafka_4_dropped_are_of_the_older_release() {
+    let requests = |rows: &'static [super::schema::RequestSchema]| rows.iter().map(|request| request.key);
+    let newest: Vec<i16> = requests(&super::table::REQUESTS).collect();
+    let only_old: Vec<i16> =
+        requests(&super::table::OLD_REQUESTS).filter(|key| !newest.contains(key)).collect();
+    assert_eq!(only_old, [4, 5, 6, 7], "messages of clusters with ZooKeeper");
+    // ListOffsets: replica, one topic, one partition with a time and, in v0 only, a count of offsets.
+    let list_offsets = b"\xff\xff\xff\xff\0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff";
+    assert!(shape(2, 1, list_offsets).is_ok());
+    assert_eq!(error(2, 0, list_offsets), ShapeError::Truncated);
+    assert!(shape(2, 0, &[list_offsets, &b"\0\0\0\x01"[..]].concat()).is_ok());
+}
+
+#[test]
+fn each_version_is_in_one_table() {
+    let versions = all_versions();
+    let distinct: std::collections::BTreeSet<_> = versions.iter().copied().collect();
+    assert_eq!(versions.len(), distinct.len());
+}
+
+#[test]
 fn the_bounds_of_the_table_keep_the_promise() {
+    let requests = || super::table::REQUESTS.iter().chain(&super::table::OLD_REQUESTS);
     for (index, schema) in super::table::STRUCTS.iter().enumerate() {
         let memory = usize::from(schema.memory_size_bytes);
-        let is_body = super::table::REQUESTS.iter().any(|request| usize::from(request.body) == index);
+        let is_body = requests().any(|request| usize::from(request.body) == index);
         let bound =
             if is_body { MEMORY_PER_REQUEST } else { MEMORY_PER_BYTE * usize::from(schema.least_size_bytes) };
         assert!(memory <= bound, "struct {index}: {schema:?}");
