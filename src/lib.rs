@@ -13,7 +13,8 @@
 //!    `create_topics.rs` is a good example of all others.
 //! 3. [`protocol`]: the wire and the record format, pure. `batch.rs` (a record batch over bytes), `shapes.rs` (what a
 //!    request may look like, checked before it is decoded), `validate.rs` (which records a partition accepts),
-//!    `produce.rs` and `fetch.rs` (the hot codecs), `ids.rs` and `errors.rs` (Kafka's nouns and codes).
+//!    `produce.rs` and `fetch.rs` (the hot codecs), `old/` (versions that Kafka 4 has dropped), `ids.rs` and `errors.rs`
+//!    (Kafka's nouns and codes).
 //! 4. [`replication`]: the partitions of this broker. `partition.rs` (high watermark, pure), `replica.rs` (one
 //!    partition), `registry.rs` (all of them, following the metadata), `subscription.rs` (who waits), `chores.rs`
 //!    (what runs by itself), `cleaner.rs` (when logs are compacted), `flusher.rs` (fsyncs that requests share),
@@ -88,6 +89,8 @@
 //!   `handlers/describe_configs.rs`
 //! - KIP-227 fetch sessions: `handlers/fetch/session.rs`, `handlers/fetch/mod.rs`, `handlers/fetch/look.rs`
 //! - KIP-229 DeleteGroups: `handlers/delete_groups.rs`
+//! - KIP-279 epochs in answers about the ends of epochs: `protocol/old/leader_epochs.rs`
+//! - KIP-290 pattern types of ACLs: `protocol/old/acls.rs`
 //! - KIP-320 leader epochs of clients: `handlers/fetch/mod.rs`, `handlers/list_offsets.rs`,
 //!   `handlers/offset_for_leader_epoch.rs`, `handlers/offset_commit.rs`, `coordinator/group/offsets.rs`,
 //!   `replication/replica.rs`, `log/epochs.rs`
@@ -156,7 +159,7 @@
 //! - KIP-848 groups whose coordinator assigns: `coordinator/group/consumer/mod.rs`, `coordinator/group/records/consumer.rs`,
 //!   `handlers/consumer_group_heartbeat.rs`, `handlers/consumer_group_describe.rs`; assignors:
 //!   `coordinator/group/consumer/assignor/mod.rs`; subscriptions by pattern: `coordinator/group/consumer/regex.rs`; topic
-//!   ids and member epochs of offsets: `protocol/offsets.rs`, `handlers/offset_commit.rs`, `handlers/offset_fetch.rs`,
+//!   ids and member epochs of offsets: `protocol/offsets.rs`, `protocol/offsets/commit.rs`, `handlers/offset_commit.rs`, `handlers/offset_fetch.rs`,
 //!   `coordinator/group/offsets.rs`; types in ListGroups: `handlers/list_groups.rs`
 //! - KIP-853 directories and nodes in DescribeQuorum and Fetch: `handlers/describe_quorum.rs`, `protocol/fetch.rs`; voters
 //!   that come and go: `handlers/add_raft_voter.rs`, `handlers/remove_raft_voter.rs`, `handlers/quorum_changes.rs`,

@@ -12,6 +12,7 @@ mod groups;
 mod metrics;
 mod moves;
 mod offsets;
+mod old_versions;
 mod producing;
 mod quotas;
 mod refusals;

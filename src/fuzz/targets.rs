@@ -39,11 +39,11 @@ fn walk_and_decode(api_key: i16, version: i16, body: &[u8]) {
         + MEMORY_PER_REQUEST;
     assert!(shape.decoded_size_bytes <= stated, "{} > {stated}", shape.decoded_size_bytes);
 
-    let Some(codec) = Codec::find(api_key, version) else { return };
+    let Some(decode) = Codec::decoder(api_key, version) else { return };
     let mut bytes = Bytes::copy_from_slice(body);
-    let (decoded, allocated) = allocated_by(|| (codec.decode)(&mut bytes, version));
+    let (decoded, allocated) = allocated_by(|| decode(&mut bytes, version));
     if let Err(error) = decoded {
-        panic!("accepted, but {} v{version} does not decode: {error}", codec.name);
+        panic!("accepted, but key {api_key} v{version} does not decode: {error}");
     }
     assert_eq!(body.len() - bytes.len(), shape.body_size_bytes, "walker and decoder end at different bytes");
     assert!(

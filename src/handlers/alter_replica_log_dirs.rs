@@ -1,4 +1,4 @@
-//! AlterReplicaLogDirs (key 34), v1-2: has partitions moved into other directories of `log.dirs` (KIP-113). The answer says
+//! AlterReplicaLogDirs (key 34), v0-2: has partitions moved into other directories of `log.dirs` (KIP-113). The answer says
 //! that a move has begun; DescribeLogDirs tells how far it is. Kafka: `ReplicaManager.alterReplicaLogDirs`.
 
 use std::collections::BTreeMap;
@@ -12,11 +12,12 @@ use kafka_protocol::messages::{AlterReplicaLogDirsRequest, AlterReplicaLogDirsRe
 use super::context::RequestContext;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::PartitionIndex;
+use crate::protocol::old::AnyVersion;
 
 pub async fn handle(
     context: &RequestContext,
-    request: AlterReplicaLogDirsRequest,
-) -> anyhow::Result<AlterReplicaLogDirsResponse> {
+    AnyVersion(request): AnyVersion<AlterReplicaLogDirsRequest>,
+) -> anyhow::Result<AnyVersion<AlterReplicaLogDirsResponse>> {
     let mut asked: BTreeMap<(TopicName, i32), String> = BTreeMap::new();
     for directory in &request.dirs {
         for topic in &directory.topics {
@@ -57,5 +58,5 @@ pub async fn handle(
     let results = results.await?.into_iter().map(|(topic, partitions)| {
         AlterReplicaLogDirTopicResult::default().with_topic_name(topic).with_partitions(partitions)
     });
-    Ok(AlterReplicaLogDirsResponse::default().with_results(results.collect()))
+    Ok(AnyVersion(AlterReplicaLogDirsResponse::default().with_results(results.collect())))
 }

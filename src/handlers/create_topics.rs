@@ -1,7 +1,7 @@
-//! CreateTopics (key 19), v2-7 (KIP-4, KIP-464 defaults, KIP-525 configs in the answer, KIP-516 ids,
+//! CreateTopics (key 19), v0-7 (KIP-4, KIP-464 defaults, KIP-525 configs in the answer, KIP-516 ids,
 //! KIP-599 quota on partitions).
 //!
-//! The controller decides; a topic can be used when its answer leaves. Kafka: `ControllerApis.createTopics`.
+//! Whatever the version, -1 leaves a count to the broker, as with Kafka. The controller decides; a topic can be used when its answer leaves. Kafka: `ControllerApis.createTopics`.
 
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
@@ -13,14 +13,15 @@ use crate::config::describe::Wanted;
 use crate::controller::{Answer, Command, CreateTopic, CreatedTopic, Partitioning};
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::BrokerId;
+use crate::protocol::old::AnyVersion;
 
 /// KIP-599: older versions are not refused.
 const STRICT_QUOTA_SINCE: i16 = 6;
 
 pub async fn handle(
     context: &RequestContext,
-    request: CreateTopicsRequest,
-) -> anyhow::Result<CreateTopicsResponse> {
+    AnyVersion(request): AnyVersion<CreateTopicsRequest>,
+) -> anyhow::Result<AnyVersion<CreateTopicsResponse>> {
     let mut results = Vec::with_capacity(request.topics.len());
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
@@ -43,7 +44,7 @@ pub async fn handle(
     };
     results.extend(decided);
     give_back(context, &request, &results);
-    Ok(CreateTopicsResponse::default().with_topics(results))
+    Ok(AnyVersion(CreateTopicsResponse::default().with_topics(results)))
 }
 
 fn partition_count(context: &RequestContext, topic: &CreatableTopic) -> usize {

@@ -1,4 +1,4 @@
-//! DeleteTopics (key 20), v1-6, by name or id (KIP-516), within the quota on partitions (KIP-599); the topics are
+//! DeleteTopics (key 20), v0-6, by name or id (KIP-516), within the quota on partitions (KIP-599); the topics are
 //! gone when the answer leaves. Kafka: `ControllerApis.deleteTopics`.
 
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
@@ -9,14 +9,15 @@ use super::{quotas, wire};
 use crate::controller::{Answer, Command, TopicReference};
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::TopicId;
+use crate::protocol::old::AnyVersion;
 
 /// KIP-599: older versions are not refused.
 const STRICT_QUOTA_SINCE: i16 = 5;
 
 pub async fn handle(
     context: &RequestContext,
-    request: DeleteTopicsRequest,
-) -> anyhow::Result<DeleteTopicsResponse> {
+    AnyVersion(request): AnyVersion<DeleteTopicsRequest>,
+) -> anyhow::Result<AnyVersion<DeleteTopicsResponse>> {
     let by_name = request.topic_names.iter().map(|name| TopicReference::Name(name.to_string()));
     let by_state = request.topics.iter().map(|topic| match &topic.name {
         Some(name) => TopicReference::Name(name.to_string()),
@@ -36,7 +37,7 @@ pub async fn handle(
     if !context.services.config().metadata.delete_topic_enable {
         let code =
             if context.version < 3 { ErrorCode::InvalidRequest } else { ErrorCode::TopicDeletionDisabled };
-        return Ok(refused(&topics, &code.into()));
+        return Ok(AnyVersion(refused(&topics, &code.into())));
     }
     let (topics, throttled): (Vec<TopicReference>, Vec<TopicReference>) =
         topics.into_iter().partition(|topic| may_delete(context, topic));
@@ -50,7 +51,7 @@ pub async fn handle(
             Err(refusal) => refused(&topics, &refusal),
         };
     response.responses.extend(refused(&throttled, &quotas::exceeded()).responses);
-    Ok(response)
+    Ok(AnyVersion(response))
 }
 
 /// A topic that does not exist costs nothing, and is the controller's to refuse.

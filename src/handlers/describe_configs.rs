@@ -1,4 +1,4 @@
-//! DescribeConfigs (key 32), v1-4: every key of a resource with its value and where it comes from (KIP-133,
+//! DescribeConfigs (key 32), v0-4: every key of a resource with its value and where it comes from (KIP-133,
 //! KIP-226, KIP-569), and the levels of the loggers (KIP-412). Kafka: `ConfigHelper`.
 
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
@@ -14,18 +14,19 @@ use crate::config::describe::{self, Entry, Wanted};
 use crate::config::resource::{ConfigResource, ResourceKind};
 use crate::controller::topic_names;
 use crate::protocol::errors::{ApiError, ErrorCode};
+use crate::protocol::old::AnyVersion;
 
 pub async fn handle(
     context: &RequestContext,
-    request: DescribeConfigsRequest,
-) -> anyhow::Result<DescribeConfigsResponse> {
+    AnyVersion(request): AnyVersion<DescribeConfigsRequest>,
+) -> anyhow::Result<AnyVersion<DescribeConfigsResponse>> {
     let is_known = |kind| kind == BROKER_LOGGER || ResourceKind::from_code(kind).is_some();
     if let Some(unknown) = request.resources.iter().find(|resource| !is_known(resource.resource_type)) {
         // Kafka refuses the request as a whole.
         let message = format!("Unexpected resource type {}", unknown.resource_type);
         let refusal = ApiError::new(ErrorCode::InvalidRequest, message);
         let results = request.resources.iter().map(|resource| answer(resource, Err(refusal.clone())));
-        return Ok(DescribeConfigsResponse::default().with_results(results.collect()));
+        return Ok(AnyVersion(DescribeConfigsResponse::default().with_results(results.collect())));
     }
     let results = request.resources.iter().map(|resource| {
         let names: Option<Vec<&str>> =
@@ -46,7 +47,7 @@ pub async fn handle(
         };
         answer(resource, described)
     });
-    Ok(DescribeConfigsResponse::default().with_results(results.collect()))
+    Ok(AnyVersion(DescribeConfigsResponse::default().with_results(results.collect())))
 }
 
 fn describe(

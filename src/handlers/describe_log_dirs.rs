@@ -1,4 +1,4 @@
-//! DescribeLogDirs (key 35), v1-5: what lies in each of `log.dirs`, and how much room there is (KIP-113,
+//! DescribeLogDirs (key 35), v0-5: what lies in each of `log.dirs`, and how much room there is (KIP-113,
 //! KIP-827). v5 tells of each directory whether it is cordoned, which the codec crate lacks. Kafka:
 //! `ReplicaManager.describeLogDirs`.
 
@@ -16,10 +16,14 @@ use super::context::RequestContext;
 use super::error_codes::ErrorCodes;
 use super::wire;
 use crate::protocol::errors::ErrorCode;
+use crate::protocol::old::AnyVersion;
 use crate::protocol::wire::{put_count, put_string};
 use crate::replication::registry::DirectoryContents;
 
-pub async fn handle(context: &RequestContext, request: DescribeLogDirsRequest) -> anyhow::Result<Answer> {
+pub async fn handle(
+    context: &RequestContext,
+    AnyVersion(request): AnyVersion<DescribeLogDirsRequest>,
+) -> anyhow::Result<Answer> {
     // A null list asks for all partitions.
     let asked: Option<HashSet<(&str, i32)>> = request.topics.as_ref().map(|topics| {
         let pairs = topics
@@ -31,11 +35,11 @@ pub async fn handle(context: &RequestContext, request: DescribeLogDirsRequest) -
     // Asking a file system for its free space may wait for a disk.
     let contents = tokio::task::spawn_blocking(move || services.replicas.describe_directories()).await?;
     let results = contents.into_iter().map(|directory| describe(directory, asked.as_ref()));
-    Ok(Answer(DescribeLogDirsResponse::default().with_results(results.collect())))
+    Ok(Answer(AnyVersion(DescribeLogDirsResponse::default().with_results(results.collect()))))
 }
 
 /// The response, written by hand where the codec crate ends.
-pub struct Answer(DescribeLogDirsResponse);
+pub struct Answer(AnyVersion<DescribeLogDirsResponse>);
 
 const CODEC_MAX_VERSION: i16 = 4;
 
@@ -44,11 +48,12 @@ impl Encodable for Answer {
         if version <= CODEC_MAX_VERSION {
             return self.0.encode(buffer, version);
         }
+        let AnyVersion(response) = &self.0;
         let mut body = Vec::new();
-        body.put_i32(self.0.throttle_time_ms);
-        body.put_i16(self.0.error_code);
-        put_count(&mut body, FLEXIBLE, self.0.results.len());
-        self.0.results.iter().for_each(|result| put_result(&mut body, result));
+        body.put_i32(response.throttle_time_ms);
+        body.put_i16(response.error_code);
+        put_count(&mut body, FLEXIBLE, response.results.len());
+        response.results.iter().for_each(|result| put_result(&mut body, result));
         body.put_u8(NO_TAGS);
         buffer.put_slice(&body);
         Ok(())

@@ -21,6 +21,8 @@ use kafka_protocol::messages::{
     UpdateFeaturesResponse, WriteTxnMarkersResponse,
 };
 
+use crate::protocol::old::AnyVersion;
+
 /// An answer that says of each of its parts whether it worked.
 pub trait ErrorCodes {
     /// Every code in the answer, 0 for what worked.
@@ -112,6 +114,12 @@ error_codes! {
     WriteTxnMarkersResponse: [markers: |marker| {
         marker.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code)
     }];
+}
+
+impl<T: ErrorCodes> ErrorCodes for AnyVersion<T> {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.0.error_codes()
+    }
 }
 
 /// v4 and later have transactions, earlier versions the topics of one.

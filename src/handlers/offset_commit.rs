@@ -1,30 +1,42 @@
-//! OffsetCommit (key 8), v2-10: how far a group has come, as records of `__consumer_offsets`.
+//! OffsetCommit (key 8), v0-10: how far a group has come, as records of `__consumer_offsets`.
 //!
-//! KIP-211 (retention: of the client's own up to v4), KIP-320 (v6: leader epochs), KIP-848 (v9, v10: topic ids). What
-//! a group may commit is the coordinator's, which partitions exist [`committing`](super::committing)'s. Kafka:
-//! `KafkaApis.handleOffsetCommitRequest`.
+//! KIP-211 (retention: of the client's own up to v4, from a time of its own in v1), KIP-320 (v6: leader epochs), KIP-848
+//! (v9, v10: topic ids). v0 means offsets in ZooKeeper, and is refused. What a group may commit is the coordinator's,
+//! which partitions exist [`committing`](super::committing)'s. Kafka: `KafkaApis.handleOffsetCommitRequest`, of 3.9 for
+//! v0 and v1.
 
 use std::sync::Arc;
 
 use kafka_protocol::messages::OffsetCommitResponse;
-use kafka_protocol::messages::offset_commit_request::{
-    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
-};
 use kafka_protocol::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
 
 use super::committing::{AnsweredTopic, NamedTopic, Sorted};
 use super::context::RequestContext;
+use crate::controller::ClusterImage;
 use crate::coordinator::group::command::Command;
 use crate::coordinator::group::offsets::{CommitPartition, CommitRequest};
-use crate::protocol::ids::{LeaderEpoch, Offset, PartitionIndex};
-use crate::protocol::offsets::{OffsetCommit, TOPIC_IDS_SINCE_VERSION};
+use crate::protocol::errors::ErrorCode;
+use crate::protocol::ids::Timestamp;
+use crate::protocol::offsets::TOPIC_IDS_SINCE_VERSION;
+use crate::protocol::offsets::commit::{OffsetCommit, OffsetCommitPartition, OffsetCommitTopic};
+use crate::protocol::old::AnyVersion;
 
-pub async fn handle(context: &RequestContext, request: OffsetCommit) -> anyhow::Result<OffsetCommitResponse> {
-    let OffsetCommit(request) = request;
+/// First version that a coordinator keeps.
+const COORDINATOR_SINCE_VERSION: i16 = 1;
+
+pub async fn handle(
+    context: &RequestContext,
+    request: OffsetCommit,
+) -> anyhow::Result<AnyVersion<OffsetCommitResponse>> {
+    let image = context.services.image();
+    // Kafka sees that it has no ZooKeeper when it has found something to commit.
+    if context.version < COORDINATOR_SINCE_VERSION && any_exists(&image, &request.topics) {
+        return Ok(respond(refuse(request.topics, ErrorCode::UnsupportedVersion)));
+    }
     let by_id = context.version >= TOPIC_IDS_SINCE_VERSION;
-    let mut sorted = Sorted::new(&context.services.image(), by_id, request.topics.into_iter().map(named));
+    let mut sorted = Sorted::new(&image, by_id, request.topics.into_iter().map(named));
     if let Some(topics) = sorted.take_topics() {
         let group: Arc<str> = request.group_id.as_str().into();
         let commit = CommitRequest {
@@ -38,22 +50,44 @@ pub async fn handle(context: &RequestContext, request: OffsetCommit) -> anyhow::
         };
         sorted.settle(context.services.groups.submit(&group, Command::Commit(commit)).await);
     }
-    let topics = sorted.into_answer().into_iter().map(answered);
-    Ok(OffsetCommitResponse::default().with_topics(topics.collect()))
+    Ok(respond(sorted.into_answer()))
 }
 
-fn named(topic: OffsetCommitRequestTopic) -> NamedTopic {
+fn any_exists(image: &ClusterImage, topics: &[OffsetCommitTopic]) -> bool {
+    topics.iter().any(|topic| {
+        let found = image.topic(&topic.name);
+        found.is_some_and(|found| topic.partitions.iter().any(|asked| found.partition(asked.index).is_some()))
+    })
+}
+
+/// The same for all that is asked for.
+fn refuse(topics: Vec<OffsetCommitTopic>, code: ErrorCode) -> Vec<AnsweredTopic> {
+    let refused = topics.into_iter().map(|topic| AnsweredTopic {
+        name: topic.name,
+        id: topic.id,
+        partitions: topic.partitions.iter().map(|partition| (partition.index.0, code)).collect(),
+    });
+    refused.collect()
+}
+
+fn named(topic: OffsetCommitTopic) -> NamedTopic {
     let partitions = topic.partitions.into_iter().map(commit).collect();
-    NamedTopic { name: topic.name, id: topic.topic_id, partitions }
+    NamedTopic { name: topic.name, id: topic.id, partitions }
 }
 
-fn commit(partition: OffsetCommitRequestPartition) -> CommitPartition {
+fn commit(partition: OffsetCommitPartition) -> CommitPartition {
     CommitPartition {
-        partition: PartitionIndex(partition.partition_index),
-        offset: Offset(partition.committed_offset),
-        leader_epoch: LeaderEpoch(partition.committed_leader_epoch),
-        metadata: partition.committed_metadata.map_or_else(String::new, |text| text.as_str().to_owned()),
+        partition: partition.index,
+        offset: partition.offset,
+        leader_epoch: partition.leader_epoch,
+        commit_timestamp: Some(partition.commit_timestamp).filter(|timestamp| *timestamp != Timestamp::NONE),
+        metadata: partition.metadata.map_or_else(String::new, |text| text.as_str().to_owned()),
     }
+}
+
+fn respond(topics: Vec<AnsweredTopic>) -> AnyVersion<OffsetCommitResponse> {
+    let topics = topics.into_iter().map(answered);
+    AnyVersion(OffsetCommitResponse::default().with_topics(topics.collect()))
 }
 
 fn answered(topic: AnsweredTopic) -> OffsetCommitResponseTopic {

@@ -1,8 +1,8 @@
-//! OffsetFetch (key 9), v1-10: what groups have committed.
+//! OffsetFetch (key 9), v0-10: what groups have committed.
 //!
 //! KIP-447 (v7: `require_stable` refuses what an open transaction may replace), KIP-709 (v8: many groups in one
 //! request), KIP-848 (v9: members, v10: topic ids). A group or a partition without an offset has offset -1 and no
-//! error. Kafka: `KafkaApis.handleOffsetFetchRequest`, `OffsetFetchResponse.Builder`.
+//! error. v0 asks for offsets in ZooKeeper, and is refused. Kafka: `KafkaApis.handleOffsetFetchRequest`, `OffsetFetchResponse.Builder`.
 //!
 //! A group whose every offset is asked for several times is answered for that once, at the first mention, where Kafka
 //! answers each: repeating a short id would make the answer as large as the client likes.
@@ -30,25 +30,31 @@ use crate::coordinator::shard::Stored;
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::{PartitionIndex, TopicId};
 use crate::protocol::offsets::{OffsetFetch, TOPIC_IDS_SINCE_VERSION};
+use crate::protocol::old::AnyVersion;
 
 /// First version with groups.
 const GROUPS_SINCE_VERSION: i16 = 8;
 /// First version with an error of the whole group.
 const GROUP_ERROR_SINCE_VERSION: i16 = 2;
 
+/// First version that reads what coordinators keep; the one before it means offsets in ZooKeeper.
+const COORDINATOR_SINCE_VERSION: i16 = 1;
+
 const UNSTABLE: ErrorCode = ErrorCode::UnstableOffsetCommit;
 
-pub async fn handle(context: &RequestContext, request: OffsetFetch) -> anyhow::Result<OffsetFetchResponse> {
-    let OffsetFetch(request) = request;
+pub async fn handle(
+    context: &RequestContext,
+    OffsetFetch(request): OffsetFetch,
+) -> anyhow::Result<AnyVersion<OffsetFetchResponse>> {
     if context.version < GROUPS_SINCE_VERSION {
-        return Ok(fetch_one(context, request).await);
+        return Ok(AnyVersion(fetch_one(context, request).await));
     }
     let asked = without_repeats(request.groups);
     let mut groups = Vec::with_capacity(asked.len());
     for group in asked {
         groups.push(fetch_group(context, group, request.require_stable).await);
     }
-    Ok(OffsetFetchResponse::default().with_groups(groups))
+    Ok(AnyVersion(OffsetFetchResponse::default().with_groups(groups)))
 }
 
 /// Without those that ask again for everything that a group has committed.
@@ -60,6 +66,9 @@ fn without_repeats(mut groups: Vec<OffsetFetchRequestGroup>) -> Vec<OffsetFetchR
 
 /// Versions before groups: asks for one, and answers in their fields.
 async fn fetch_one(context: &RequestContext, request: OffsetFetchRequest) -> OffsetFetchResponse {
+    if context.version < COORDINATOR_SINCE_VERSION {
+        return refuse_one(request.topics, ErrorCode::UnsupportedVersion.code());
+    }
     let topics = request.topics.as_ref().map(|topics| {
         let topic = |topic: &OffsetFetchRequestTopic| {
             OffsetFetchRequestTopics::default()
@@ -71,13 +80,7 @@ async fn fetch_one(context: &RequestContext, request: OffsetFetchRequest) -> Off
     let asked = OffsetFetchRequestGroup::default().with_group_id(request.group_id).with_topics(topics);
     let group = fetch_group(context, asked, request.require_stable).await;
     if group.error_code != ErrorCode::None.code() && context.version < GROUP_ERROR_SINCE_VERSION {
-        let partition = |index| ungrouped(nothing(index).with_error_code(group.error_code));
-        let topics = request.topics.into_iter().flatten().map(|topic| {
-            OffsetFetchResponseTopic::default()
-                .with_name(topic.name)
-                .with_partitions(topic.partition_indexes.into_iter().map(partition).collect())
-        });
-        return OffsetFetchResponse::default().with_topics(topics.collect());
+        return refuse_one(request.topics, group.error_code);
     }
     let topics = group.topics.into_iter().map(|topic| {
         OffsetFetchResponseTopic::default()
@@ -85,6 +88,17 @@ async fn fetch_one(context: &RequestContext, request: OffsetFetchRequest) -> Off
             .with_partitions(topic.partitions.into_iter().map(ungrouped).collect())
     });
     OffsetFetchResponse::default().with_error_code(group.error_code).with_topics(topics.collect())
+}
+
+/// An error of the whole group where the version has none: each partition has it.
+fn refuse_one(topics: Option<Vec<OffsetFetchRequestTopic>>, code: i16) -> OffsetFetchResponse {
+    let partition = |index| ungrouped(nothing(index).with_error_code(code));
+    let topics = topics.into_iter().flatten().map(|topic| {
+        OffsetFetchResponseTopic::default()
+            .with_name(topic.name)
+            .with_partitions(topic.partition_indexes.into_iter().map(partition).collect())
+    });
+    OffsetFetchResponse::default().with_topics(topics.collect())
 }
 
 fn ungrouped(partition: OffsetFetchResponsePartitions) -> OffsetFetchResponsePartition {

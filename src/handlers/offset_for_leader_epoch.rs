@@ -1,4 +1,4 @@
-//! OffsetForLeaderEpoch (key 23), v2-4: where a leader epoch ended, so that a client finds out what was
+//! OffsetForLeaderEpoch (key 23), v0-4: where a leader epoch ended, so that a client finds out what was
 //! truncated under it (KIP-101, KIP-320). Kafka: `Partition.lastOffsetForLeaderEpoch`.
 
 use kafka_protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderPartition;
@@ -11,11 +11,12 @@ use super::context::RequestContext;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::fetch::EpochAndOffset;
 use crate::protocol::ids::{LeaderEpoch, PartitionIndex};
+use crate::protocol::old::AnyVersion;
 
 pub async fn handle(
     context: &RequestContext,
-    request: OffsetForLeaderEpochRequest,
-) -> anyhow::Result<OffsetForLeaderEpochResponse> {
+    AnyVersion(request): AnyVersion<OffsetForLeaderEpochRequest>,
+) -> anyhow::Result<AnyVersion<OffsetForLeaderEpochResponse>> {
     let topics = request.topics.iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|partition| {
             let end = find(context, &topic.topic, partition);
@@ -25,7 +26,7 @@ pub async fn handle(
             .with_topic(topic.topic.clone())
             .with_partitions(partitions.collect())
     });
-    Ok(OffsetForLeaderEpochResponse::default().with_topics(topics.collect()))
+    Ok(AnyVersion(OffsetForLeaderEpochResponse::default().with_topics(topics.collect())))
 }
 
 /// `None` when the log knows no such epoch.

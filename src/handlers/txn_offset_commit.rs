@@ -139,7 +139,7 @@ fn named(topic: TxnOffsetCommitTopic) -> NamedTopic {
     let partitions = topic.partitions.into_iter().map(|partition| {
         let TxnOffsetCommitPartition { index, offset, leader_epoch, metadata } = partition;
         let metadata = metadata.map_or_else(String::new, |text| text.as_str().to_owned());
-        CommitPartition { partition: index, offset, leader_epoch, metadata }
+        CommitPartition { partition: index, offset, leader_epoch, commit_timestamp: None, metadata }
     });
     NamedTopic { name: topic.name, id: topic.id, partitions: partitions.collect() }
 }

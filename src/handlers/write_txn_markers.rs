@@ -1,4 +1,4 @@
-//! WriteTxnMarkers (key 27), v1-2: ends transactions in partitions of this broker, for transaction coordinators and for an
+//! WriteTxnMarkers (key 27), v0-2: ends transactions in partitions of this broker, for transaction coordinators and for an
 //! operator who aborts a hanging one (KIP-98, KIP-664, KIP-1228).
 //!
 //! A marker in `__consumer_offsets` is the group coordinator's to write, as it decides over what is committed there. Each
@@ -29,6 +29,7 @@ use crate::coordinator::shard::{TransactionMarker, TransactionalProducer};
 use crate::env::clock::Clock;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::{PartitionIndex, ProducerId};
+use crate::protocol::old::AnyVersion;
 use crate::protocol::txn_markers::WriteTxnMarkers;
 use crate::replication::registry::Registry;
 use crate::replication::replica::{Replica, Required};
@@ -41,7 +42,7 @@ type Results = BTreeMap<Arc<str>, BTreeMap<PartitionIndex, ErrorCode>>;
 const PARTITIONS_PER_TURN: usize = 256;
 
 /// The response; v2 has the bytes of v1, where the codec crate ends.
-pub struct Answer(WriteTxnMarkersResponse);
+pub struct Answer(AnyVersion<WriteTxnMarkersResponse>);
 
 impl Encodable for Answer {
     fn encode<B: ByteBufMut>(&self, buffer: &mut B, version: i16) -> anyhow::Result<()> {
@@ -105,7 +106,7 @@ pub async fn handle(context: &RequestContext, request: WriteTxnMarkers) -> anyho
         let codes = by_producer.entry(producer_id).or_default().entry(topic).or_default();
         codes.insert(partition, code_of(outcome));
     }
-    Ok(Answer(respond(by_producer)))
+    Ok(Answer(AnyVersion(respond(by_producer))))
 }
 
 /// What a marker asks for, each topic and each partition once: a frame has room for a million partitions of one name,

@@ -1,12 +1,14 @@
-//! WriteTxnMarkers (key 27), v1-2, of which the codec crate does not read the newest: v2 says which transaction version a
-//! marker is of (KIP-1228). KIP-98. Kafka: `WriteTxnMarkersRequest.json`.
+//! WriteTxnMarkers (key 27), v0-2, of which the codec crate reads neither the oldest nor the newest: v2 says which
+//! transaction version a marker is of (KIP-1228). KIP-98. Kafka: `WriteTxnMarkersRequest.json`.
 
 use kafka_protocol::protocol::buf::ByteBuf;
 use kafka_protocol::protocol::{Decodable, Message, VersionRange};
 
+use super::body::Body;
 use super::ids::{PartitionIndex, ProducerEpoch, ProducerId};
 use super::wire::{Malformed, Reader};
 
+const FLEXIBLE_SINCE: i16 = 1;
 const TRANSACTION_VERSION_SINCE: i16 = 2;
 
 /// A WriteTxnMarkers of any served version.
@@ -22,19 +24,18 @@ pub struct TxnMarker {
     pub topics: Vec<(String, Vec<PartitionIndex>)>,
     /// Of the transaction coordinator.
     pub coordinator_epoch: i32,
-    /// 0 in v1.
+    /// 0 below v2.
     pub transaction_version: i16,
 }
 
 impl Message for WriteTxnMarkers {
-    const VERSIONS: VersionRange = VersionRange { min: 1, max: TRANSACTION_VERSION_SINCE };
+    const VERSIONS: VersionRange = VersionRange { min: 0, max: TRANSACTION_VERSION_SINCE };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
 
 impl Decodable for WriteTxnMarkers {
     fn decode<B: ByteBuf>(buffer: &mut B, version: i16) -> anyhow::Result<WriteTxnMarkers> {
-        let body = buffer.get_bytes(buffer.remaining());
-        Ok(read(&mut Reader::new(&body, 0, true), version)?)
+        Ok(Body::take(buffer, version >= FLEXIBLE_SINCE, |body| read(&mut body.reader, version))?)
     }
 }
 
@@ -104,11 +105,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_oldest_has_wide_lengths() {
+        let body = [
+            &b"\0\0\0\x01\0\0\0\0\0\0\0\x07\0\x03\x01\0\0\0\x01\0\x01t"[..],
+            b"\0\0\0\x02\0\0\0\0\0\0\0\x02\0\0\0\x05",
+        ]
+        .concat();
+        check(WRITE_TXN_MARKERS, 0, &body, &Limits::default()).expect("the shape of the request");
+        let decoded = WriteTxnMarkers::decode(&mut Bytes::from(body), 0).expect("a request");
+        assert_eq!(decoded, expected(0));
+    }
+
     /// What the walker accepts can be read, within the memory that the walker states.
     #[test]
     fn markers_are_fuzzed() {
         let mut rng = fastrand::Rng::with_seed(10);
-        for version in 1..=2 {
+        for version in 0..=2 {
             let corpus: Vec<Vec<u8>> = [0, 1, 2, 4]
                 .map(|elements| Size { elements, unknown_tags: elements > 1 })
                 .map(|size| generate(WRITE_TXN_MARKERS, version, size, &mut rng))

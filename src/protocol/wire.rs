@@ -40,6 +40,11 @@ impl<'a> Reader<'a> {
         Reader { frame, position: body_offset.min(frame.len()), flexible, elements_left: MAX_ELEMENTS }
     }
 
+    /// How far the frame is read.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
     fn remaining(&self) -> usize {
         self.frame.len() - self.position
     }

@@ -55,6 +55,8 @@ RULES = [
     (re.compile(r"(FinalizedVersionLevel: .*\sEpoch:) \d+$"), r"\1 <epoch>"),
     # The ids of consumer-protocol members are the clients' own.
     (re.compile(r"(?<![\w-])[\w-]{22}(?=\s+(/|instance))"), "<member>"),
+    # Klamm serves the oldest versions too, which Kafka 4 has dropped.
+    (re.compile(r"^(\s\w+\(\d+\): )\d+ to (?=\d+ \[usable: )"), r"\1<oldest> to "),
     # Columns are as wide as their widest cell.
     (re.compile(r"[ \t]+"), " "),
     # How long a transaction is open.

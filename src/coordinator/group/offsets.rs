@@ -51,6 +51,8 @@ pub struct CommitPartition {
     pub partition: PartitionIndex,
     pub offset: Offset,
     pub leader_epoch: LeaderEpoch,
+    /// When the client committed, as version 1 says; `None` is when the coordinator hears of it.
+    pub commit_timestamp: Option<Timestamp>,
     pub metadata: String,
 }
 
@@ -130,7 +132,7 @@ pub fn commit(
 pub(super) fn records_of(
     group: &Arc<str>,
     topics: Vec<CommitTopic>,
-    commit_timestamp: Timestamp,
+    now: Timestamp,
     expire_timestamp: Timestamp,
     metadata_limit: i32,
 ) -> (Vec<Record>, Vec<ErrorCode>) {
@@ -148,7 +150,7 @@ pub(super) fn records_of(
                 offset: partition.offset,
                 leader_epoch: partition.leader_epoch,
                 metadata: partition.metadata,
-                commit_timestamp,
+                commit_timestamp: partition.commit_timestamp.unwrap_or(now),
                 expire_timestamp,
                 topic_id: topic.id,
             };

@@ -2,12 +2,11 @@
 //! with ids in the place of names (v6). Read by hand in all versions: the codec crate's type has no room for an id.
 //! Kafka: `TxnOffsetCommitRequest.json`.
 
-use bytes::Bytes;
 use kafka_protocol::messages::{GroupId, TopicName, TransactionalId, TxnOffsetCommitRequest};
 use kafka_protocol::protocol::buf::ByteBuf;
 use kafka_protocol::protocol::{Decodable, Message, StrBytes, VersionRange};
 
-use super::{Body, take_all};
+use crate::protocol::body::Body;
 use crate::protocol::ids::{LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Uuid};
 use crate::protocol::wire::Malformed;
 
@@ -61,8 +60,7 @@ impl Message for TxnOffsetCommit {
 
 impl Decodable for TxnOffsetCommit {
     fn decode<B: ByteBuf>(buffer: &mut B, version: i16) -> anyhow::Result<TxnOffsetCommit> {
-        let bytes: Bytes = take_all(buffer);
-        Ok(read(&mut Body::new(&bytes, version >= MEMBERS_SINCE_VERSION), version)?)
+        Ok(Body::take(buffer, version >= MEMBERS_SINCE_VERSION, |body| read(body, version))?)
     }
 }
 
@@ -78,11 +76,7 @@ fn read(body: &mut Body<'_>, version: i16) -> Result<TxnOffsetCommit, Malformed>
         member_id = body.string()?;
         group_instance_id = body.nullable_string()?;
     }
-    let topic_count = body.reader.array_count(LEAST_TOPIC_SIZE_BYTES)?;
-    let mut topics = Vec::with_capacity(topic_count);
-    for _ in 0..topic_count {
-        topics.push(read_topic(body, version)?);
-    }
+    let topics = body.array(LEAST_TOPIC_SIZE_BYTES, |body| read_topic(body, version))?;
     body.reader.skip_tagged_fields()?;
     Ok(TxnOffsetCommit {
         transactional_id,
@@ -101,11 +95,7 @@ fn read_topic(body: &mut Body<'_>, version: i16) -> Result<TxnOffsetCommitTopic,
         true => (StrBytes::new(), body.reader.uuid()?),
         false => (body.string()?, Uuid::nil()),
     };
-    let partition_count = body.reader.array_count(LEAST_PARTITION_SIZE_BYTES)?;
-    let mut partitions = Vec::with_capacity(partition_count);
-    for _ in 0..partition_count {
-        partitions.push(read_partition(body, version)?);
-    }
+    let partitions = body.array(LEAST_PARTITION_SIZE_BYTES, |body| read_partition(body, version))?;
     body.reader.skip_tagged_fields()?;
     Ok(TxnOffsetCommitTopic { name: TopicName(name), id, partitions })
 }
@@ -126,8 +116,10 @@ fn read_partition(body: &mut Body<'_>, version: i16) -> Result<TxnOffsetCommitPa
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::reads_what_the_walker_accepts;
+    use bytes::Bytes;
+
     use super::*;
+    use crate::protocol::body::tests::reads_what_the_walker_accepts;
     use crate::protocol::shapes::generator::{Size, generate};
     use crate::protocol::shapes::{Limits, check};
 

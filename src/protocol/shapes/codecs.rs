@@ -1,9 +1,15 @@
-//! The codec crate's requests as a table of functions, for tests that go through all of them.
+//! The codec crate's requests as a table of functions, for tests that go through all of them, and the old versions that
+//! this crate reads.
 
 use anyhow::Result;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, Message, Request};
+
+use crate::protocol::offsets::OffsetFetch;
+use crate::protocol::offsets::commit::OffsetCommit;
+use crate::protocol::old::AnyVersion;
+use crate::protocol::txn_markers::WriteTxnMarkers;
 
 /// One request type of the codec crate.
 pub(crate) struct Codec {
@@ -13,8 +19,7 @@ pub(crate) struct Codec {
     pub(crate) last_version: i16,
     /// The default value's bytes.
     pub(crate) encode_default: fn(version: i16) -> Result<Bytes>,
-    /// Decodes, takes the bytes off the front, forgets the value.
-    pub(crate) decode: fn(bytes: &mut Bytes, version: i16) -> Result<()>,
+    pub(crate) decode: Decoder,
     /// Decodes, and writes the value again.
     pub(crate) recode: fn(bytes: &mut Bytes, version: i16) -> Result<Bytes>,
 }
@@ -26,9 +31,43 @@ impl Codec {
         (codec.first_version <= version && version <= codec.last_version).then_some(codec)
     }
 
+    /// What reads a version: the codec crate, or this one.
+    pub(crate) fn decoder(key: i16, version: i16) -> Option<Decoder> {
+        let of_crate = Codec::find(key, version).map(|codec| codec.decode);
+        let is_old = |(old_key, last, _): &&(i16, i16, Decoder)| *old_key == key && version <= *last;
+        of_crate.or_else(|| OLD_DECODERS.iter().find(is_old).map(|(_, _, decode)| *decode))
+    }
+
     pub(crate) fn versions(&self) -> std::ops::RangeInclusive<i16> {
         self.first_version..=self.last_version
     }
+}
+
+/// Decodes, takes the bytes off the front, forgets the value.
+pub(crate) type Decoder = fn(bytes: &mut Bytes, version: i16) -> Result<()>;
+
+macro_rules! old_decoders {
+    ($($key:literal $last:literal $request:ty;)*) => {
+        /// Key, last version that the codec crate lacks because Kafka 4 does, and what reads it.
+        static OLD_DECODERS: &[(i16, i16, Decoder)] = &[
+            $(($key, $last, |bytes, version| <$request>::decode(bytes, version).map(drop)),)*
+        ];
+    };
+}
+
+old_decoders! {
+    8 1 OffsetCommit;
+    9 0 OffsetFetch;
+    19 1 AnyVersion<CreateTopicsRequest>;
+    20 0 AnyVersion<DeleteTopicsRequest>;
+    23 1 AnyVersion<OffsetForLeaderEpochRequest>;
+    27 0 WriteTxnMarkers;
+    29 0 AnyVersion<DescribeAclsRequest>;
+    30 0 AnyVersion<CreateAclsRequest>;
+    31 0 AnyVersion<DeleteAclsRequest>;
+    32 0 AnyVersion<DescribeConfigsRequest>;
+    34 0 AnyVersion<AlterReplicaLogDirsRequest>;
+    35 0 AnyVersion<DescribeLogDirsRequest>;
 }
 
 fn encode<T: Encodable>(value: &T, version: i16) -> Result<Bytes> {

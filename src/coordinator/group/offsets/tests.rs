@@ -122,6 +122,7 @@ pub(in crate::coordinator::group) fn at(partition: i32, offset: i64, metadata: &
         partition: PartitionIndex(partition),
         offset: Offset(offset),
         leader_epoch: LeaderEpoch(4),
+        commit_timestamp: None,
         metadata: metadata.to_owned(),
     }
 }
@@ -222,6 +223,16 @@ fn metadata_beyond_the_limit_is_refused_for_its_partition_alone() {
     let answer = harness.run(Command::Commit(request));
     assert_eq!(answer, Ok(Response::Commit(CommitResponse { results })));
     assert_eq!(harness.offsets_of("g"), [("t".to_owned(), 1, 1), ("t".to_owned(), 2, 1)]);
+}
+
+#[test]
+fn a_client_may_say_when_it_committed() {
+    let mut harness = Harness::new();
+    let partition = CommitPartition { commit_timestamp: Some(Timestamp(1000)), ..at(0, 5, "") };
+    let request = commit_of("g", "", -1, vec![topic_of("t", vec![partition])]);
+    harness.run(Command::Commit(request)).expect("a simple consumer commits");
+    let value = fetch_one(&harness, "g", TopicId::ZERO).expect("it was committed");
+    assert_eq!((value.commit_timestamp, value.expire_timestamp), (Timestamp(1000), Timestamp::NONE));
 }
 
 #[test]

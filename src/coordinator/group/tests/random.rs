@@ -217,8 +217,13 @@ impl Chaos {
         let group_instance_id = None;
         let offset = Offset(self.requests as i64);
         let metadata = String::new();
-        let partitions =
-            vec![CommitPartition { partition, offset, leader_epoch: LeaderEpoch::NONE, metadata }];
+        let partitions = vec![CommitPartition {
+            partition,
+            offset,
+            leader_epoch: LeaderEpoch::NONE,
+            commit_timestamp: None,
+            metadata,
+        }];
         let topics = vec![CommitTopic { name: topic.clone(), id: TopicId::ZERO, partitions }];
         let command = match self.random.u8(..6) {
             0 => Command::DeleteOffsets(DeleteOffsetsRequest {

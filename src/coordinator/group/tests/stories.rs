@@ -94,6 +94,7 @@ impl<'a> Arguments<'a> {
                 partition: PartitionIndex(partition.parse().unwrap()),
                 offset: Offset(offset.parse().unwrap()),
                 leader_epoch: LeaderEpoch::NONE,
+                commit_timestamp: None,
                 metadata: String::new(),
             };
             CommitTopic { name: arc(name), id: TopicId::ZERO, partitions: vec![partition] }

@@ -35,6 +35,7 @@ fn topics(partition: i32) -> Vec<CommitTopic> {
         partition: PartitionIndex(partition),
         offset: Offset(1),
         leader_epoch: LeaderEpoch::NONE,
+        commit_timestamp: None,
         metadata: String::new(),
     };
     vec![CommitTopic { name: Arc::from("t"), id: TOPIC, partitions: vec![partition] }]
