@@ -102,7 +102,9 @@ fn answer(
     match described {
         Ok(entries) => result.with_configs(entries),
         Err(refusal) => {
-            result.with_error_code(refusal.code.code()).with_error_message(refusal.wire_message())
+            // Never null, also of a topic that does not exist.
+            let message = refusal.wire_message().unwrap_or_default();
+            result.with_error_code(refusal.code.code()).with_error_message(Some(message))
         }
     }
 }
