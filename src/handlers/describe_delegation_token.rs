@@ -1,4 +1,4 @@
-//! DescribeDelegationToken (key 41), v1-3: which tokens there are (KIP-48; KIP-373, v3: who asked for each).
+//! DescribeDelegationToken (key 41), v0-3: which tokens there are (KIP-48; KIP-373, v3: who asked for each).
 //! [`delegation_tokens`](super::delegation_tokens) tells why nobody may see one.
 //! Kafka: `KafkaApis.handleDescribeTokensRequest`.
 
@@ -6,10 +6,11 @@ use kafka_protocol::messages::{DescribeDelegationTokenRequest, DescribeDelegatio
 
 use super::context::RequestContext;
 use super::delegation_tokens::NOT_ALLOWED;
+use crate::protocol::old::AnyVersion;
 
 pub async fn handle(
     _context: &RequestContext,
-    _request: DescribeDelegationTokenRequest,
-) -> anyhow::Result<DescribeDelegationTokenResponse> {
-    Ok(DescribeDelegationTokenResponse::default().with_error_code(NOT_ALLOWED.code()))
+    _request: AnyVersion<DescribeDelegationTokenRequest>,
+) -> anyhow::Result<AnyVersion<DescribeDelegationTokenResponse>> {
+    Ok(AnyVersion(DescribeDelegationTokenResponse::default().with_error_code(NOT_ALLOWED.code())))
 }

@@ -75,7 +75,7 @@ macro_rules! api_table {
             /// Newest versions that the codec crate lacks.
             const BY_HAND: &[(i16, i16)] = &[(2, 11), (8, 10), (9, 10), (27, 2), (28, 6), (35, 5), (42, 3)];
             /// Messages whose oldest versions the codec crate lacks, because Kafka 4 does: see `protocol/old/`.
-            const OLD_BY_HAND: &[i16] = &[8, 9, 19, 20, 23, 27, 29, 30, 31, 32, 34, 35];
+            const OLD_BY_HAND: &[i16] = &[8, 9, 19, 20, 23, 27, 29, 30, 31, 32, 34, 35, 38, 39, 40, 41];
 
             #[test]
             fn the_codec_crate_knows_every_served_version() {
@@ -134,10 +134,10 @@ api_table! {
         35 describe_log_dirs DescribeLogDirsRequest "DescribeLogDirs" 0..=5;
         36 sasl_authenticate SaslAuthenticateRequest "SaslAuthenticate" 0..=2;
         37 create_partitions CreatePartitionsRequest "CreatePartitions" 0..=3;
-        38 create_delegation_token CreateDelegationTokenRequest "CreateDelegationToken" 1..=3;
-        39 renew_delegation_token RenewDelegationTokenRequest "RenewDelegationToken" 1..=2;
-        40 expire_delegation_token ExpireDelegationTokenRequest "ExpireDelegationToken" 1..=2;
-        41 describe_delegation_token DescribeDelegationTokenRequest "DescribeDelegationToken" 1..=3;
+        38 create_delegation_token CreateDelegationTokenRequest "CreateDelegationToken" 0..=3;
+        39 renew_delegation_token RenewDelegationTokenRequest "RenewDelegationToken" 0..=2;
+        40 expire_delegation_token ExpireDelegationTokenRequest "ExpireDelegationToken" 0..=2;
+        41 describe_delegation_token DescribeDelegationTokenRequest "DescribeDelegationToken" 0..=3;
         42 delete_groups DeleteGroupsRequest "DeleteGroups" 0..=3;
         43 elect_leaders ElectLeadersRequest "ElectLeaders" 0..=2;
         44 incremental_alter_configs IncrementalAlterConfigsRequest "IncrementalAlterConfigs" 0..=1;

@@ -228,6 +228,22 @@ fn acls_without_pattern_types_are_refused_for_want_of_an_authorizer() {
 }
 
 #[test]
+fn delegation_tokens_are_refused_to_who_has_not_logged_in() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let maximal = (-1_i64).to_be_bytes();
+    assert_eq!(
+        ask(&mut client, 38, 0, &[&array(&[])[..], &maximal].concat())[..],
+        [b"\0\x40\0\x04User\0\x09ANONYMOUS", &[0xff; 24][..], &[0; 10]].concat()
+    );
+    let refused = [b"\0\x40", NOTHING, &[0; 4]].concat();
+    for key in [39, 40] {
+        assert_eq!(ask(&mut client, key, 0, &[&array(&[])[..], &maximal].concat())[..], refused);
+    }
+    assert_eq!(ask(&mut client, 41, 0, &[0xff; 4])[..], *b"\0\x40\0\0\0\0\0\0\0\0");
+}
+
+#[test]
 fn configs_had_no_source() {
     let fixture = Fixture::start();
     let mut client = fixture.client();

@@ -32,6 +32,7 @@ public class Kafka39Messages {
         acls();
         configs();
         directories();
+        tokens();
     }
 
     static void offsets() {
@@ -176,5 +177,24 @@ public class Kafka39Messages {
                     new DescribeLogDirsResponseData.DescribeLogDirsPartition()
                         .setPartitionIndex(1).setPartitionSize(77).setOffsetLag(2).setIsFutureKey(true))))))),
             0);
+    }
+
+    static void tokens() {
+        byte[] hmac = {1, 2, 3};
+        write(new CreateDelegationTokenRequestData().setMaxLifetimeMs(9).setRenewers(List.of(
+            new CreateDelegationTokenRequestData.CreatableRenewers().setPrincipalType("User").setPrincipalName("a"))), 0);
+        write(new CreateDelegationTokenResponseData().setErrorCode((short) 64).setPrincipalType("User")
+            .setPrincipalName("a").setIssueTimestampMs(-1).setExpiryTimestampMs(-2).setMaxTimestampMs(-3)
+            .setTokenId("id").setHmac(hmac).setThrottleTimeMs(9), 0);
+        write(new RenewDelegationTokenRequestData().setHmac(hmac).setRenewPeriodMs(9), 0);
+        write(new RenewDelegationTokenResponseData()
+            .setErrorCode((short) 64).setExpiryTimestampMs(-1).setThrottleTimeMs(9), 0);
+        write(new ExpireDelegationTokenRequestData().setHmac(hmac).setExpiryTimePeriodMs(9), 0);
+        write(new ExpireDelegationTokenResponseData()
+            .setErrorCode((short) 64).setExpiryTimestampMs(-1).setThrottleTimeMs(9), 0);
+        write(new DescribeDelegationTokenRequestData().setOwners(List.of(
+            new DescribeDelegationTokenRequestData.DescribeDelegationTokenOwner()
+                .setPrincipalType("User").setPrincipalName("a"))), 0);
+        write(new DescribeDelegationTokenResponseData().setErrorCode((short) 64).setThrottleTimeMs(9), 0);
     }
 }

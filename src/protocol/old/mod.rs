@@ -16,8 +16,11 @@ mod topics;
 mod txn_markers;
 
 use kafka_protocol::messages::{
-    AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse, CreateAclsResponse, DeleteTopicsRequest,
-    DescribeLogDirsRequest, DescribeLogDirsResponse, OffsetCommitResponse, OffsetFetchResponse,
+    AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse, CreateAclsResponse,
+    CreateDelegationTokenRequest, CreateDelegationTokenResponse, DeleteTopicsRequest,
+    DescribeDelegationTokenRequest, DescribeDelegationTokenResponse, DescribeLogDirsRequest,
+    DescribeLogDirsResponse, ExpireDelegationTokenRequest, ExpireDelegationTokenResponse,
+    OffsetCommitResponse, OffsetFetchResponse, RenewDelegationTokenRequest, RenewDelegationTokenResponse,
 };
 use kafka_protocol::protocol::buf::{ByteBuf, ByteBufMut};
 use kafka_protocol::protocol::{Decodable, Encodable, Message, VersionRange};
@@ -93,8 +96,16 @@ impl<T: OldResponse> Encodable for AnyVersion<T> {
 impl OldRequest for AlterReplicaLogDirsRequest {}
 impl OldResponse for AlterReplicaLogDirsResponse {}
 impl OldResponse for CreateAclsResponse {}
+impl OldRequest for CreateDelegationTokenRequest {}
+impl OldResponse for CreateDelegationTokenResponse {}
 impl OldRequest for DeleteTopicsRequest {}
+impl OldRequest for DescribeDelegationTokenRequest {}
+impl OldResponse for DescribeDelegationTokenResponse {}
 impl OldRequest for DescribeLogDirsRequest {}
 impl OldResponse for DescribeLogDirsResponse {}
+impl OldRequest for ExpireDelegationTokenRequest {}
+impl OldResponse for ExpireDelegationTokenResponse {}
 impl OldResponse for OffsetCommitResponse {}
 impl OldResponse for OffsetFetchResponse {}
+impl OldRequest for RenewDelegationTokenRequest {}
+impl OldResponse for RenewDelegationTokenResponse {}

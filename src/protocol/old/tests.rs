@@ -3,11 +3,11 @@
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{
     alter_replica_log_dirs_request, alter_replica_log_dirs_response, create_acls_request,
-    create_acls_response, create_topics_request, create_topics_response, delete_acls_request,
-    delete_acls_response, delete_topics_response, describe_acls_response, describe_configs_request,
-    describe_configs_response, describe_log_dirs_request, describe_log_dirs_response, offset_commit_response,
-    offset_fetch_response, offset_for_leader_epoch_request, offset_for_leader_epoch_response,
-    write_txn_markers_response, *,
+    create_acls_response, create_delegation_token_request, create_topics_request, create_topics_response,
+    delete_acls_request, delete_acls_response, delete_topics_response, describe_acls_response,
+    describe_configs_request, describe_configs_response, describe_delegation_token_request,
+    describe_log_dirs_request, describe_log_dirs_response, offset_commit_response, offset_fetch_response,
+    offset_for_leader_epoch_request, offset_for_leader_epoch_response, write_txn_markers_response, *,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -364,6 +364,45 @@ fn descriptions_of_directories() {
         .with_topics(vec![topic]);
     let response = DescribeLogDirsResponse::default().with_throttle_time_ms(9).with_results(vec![directory]);
     writes("DescribeLogDirsResponse", 0, response);
+}
+
+#[test]
+fn delegation_tokens() {
+    let hmac = Bytes::from_static(&[1, 2, 3]);
+    let renewer = create_delegation_token_request::CreatableRenewers::default()
+        .with_principal_type(text("User"))
+        .with_principal_name(text("a"));
+    let create = CreateDelegationTokenRequest::default().with_max_lifetime_ms(9).with_renewers(vec![renewer]);
+    reads("CreateDelegationTokenRequest", 38, 0, AnyVersion(create));
+    let created = CreateDelegationTokenResponse::default()
+        .with_error_code(64)
+        .with_principal_type(text("User"))
+        .with_principal_name(text("a"))
+        .with_issue_timestamp_ms(-1)
+        .with_expiry_timestamp_ms(-2)
+        .with_max_timestamp_ms(-3)
+        .with_token_id(text("id"))
+        .with_hmac(hmac.clone())
+        .with_throttle_time_ms(9);
+    writes("CreateDelegationTokenResponse", 0, created);
+
+    let renew = RenewDelegationTokenRequest::default().with_hmac(hmac.clone()).with_renew_period_ms(9);
+    reads("RenewDelegationTokenRequest", 39, 0, AnyVersion(renew));
+    let renewed = RenewDelegationTokenResponse::default().with_error_code(64).with_expiry_timestamp_ms(-1);
+    writes("RenewDelegationTokenResponse", 0, renewed.with_throttle_time_ms(9));
+
+    let expire = ExpireDelegationTokenRequest::default().with_hmac(hmac).with_expiry_time_period_ms(9);
+    reads("ExpireDelegationTokenRequest", 40, 0, AnyVersion(expire));
+    let expired = ExpireDelegationTokenResponse::default().with_error_code(64).with_expiry_timestamp_ms(-1);
+    writes("ExpireDelegationTokenResponse", 0, expired.with_throttle_time_ms(9));
+
+    let owner = describe_delegation_token_request::DescribeDelegationTokenOwner::default()
+        .with_principal_type(text("User"))
+        .with_principal_name(text("a"));
+    let describe = DescribeDelegationTokenRequest::default().with_owners(Some(vec![owner]));
+    reads("DescribeDelegationTokenRequest", 41, 0, AnyVersion(describe));
+    let described = DescribeDelegationTokenResponse::default().with_error_code(64).with_throttle_time_ms(9);
+    writes("DescribeDelegationTokenResponse", 0, described);
 }
 
 #[test]

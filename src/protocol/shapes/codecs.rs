@@ -68,6 +68,10 @@ old_decoders! {
     32 0 AnyVersion<DescribeConfigsRequest>;
     34 0 AnyVersion<AlterReplicaLogDirsRequest>;
     35 0 AnyVersion<DescribeLogDirsRequest>;
+    38 0 AnyVersion<CreateDelegationTokenRequest>;
+    39 0 AnyVersion<RenewDelegationTokenRequest>;
+    40 0 AnyVersion<ExpireDelegationTokenRequest>;
+    41 0 AnyVersion<DescribeDelegationTokenRequest>;
 }
 
 fn encode<T: Encodable>(value: &T, version: i16) -> Result<Bytes> {
