@@ -4,6 +4,9 @@ Every API and version that both advertise gets random requests: valid ones, ones
 with a fault in their bytes. Each state-changing request has topics, groups and transactional ids of its own, so that one
 difference does not cause the next. A difference that differences.tsv does not give a reason for fails the area it is in.
 
+With RELEASE=3.9 the peer is the last release of Apache Kafka that served every client, and the requests are those of the versions
+that it served and the newest does not. The suite diff-fuzz-old is that; it has reasons of its own beside those here.
+
 Environment: SEED (any text, default 1), CASES (requests per API, default 40), KEYS (only these APIs), MESSAGES (compare the texts of
 errors too), VERBOSE (count the answers, and list the reasons that nothing needed), PEER (HOST:PORT of a fresh Apache Kafka that
 runs already).
@@ -74,12 +77,12 @@ class Difference:
 class Known:
     """The list of differences with their reasons."""
 
-    def __init__(self, path):
-        lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    def __init__(self, paths):
+        lines = [line for path in paths for line in path.read_text().splitlines() if line and not line.startswith("#")]
         self.rows = [line.split("\t") for line in lines]
         self.used = set()
         for row in self.rows:
-            assert len(row) == 7 and row[6], f"a row of {path.name} is not api, versions, what, path, kafka, klamm, reason: {row}"
+            assert len(row) == 7 and row[6], f"a row is not api, versions, what, path, kafka, klamm, reason: {row}"
 
     def explains(self, difference):
         matching = [number for number, row in enumerate(self.rows) if self._matches(row, difference)]
@@ -101,8 +104,10 @@ class Known:
 class Fuzz:
     """One run: the cases, both sides, and what was found."""
 
-    def __init__(self, messages, kafka, klamm):
+    def __init__(self, messages, newer, kafka, klamm):
         self.messages = messages
+        # What the newest Apache Kafka serves, if the peer is an older one.
+        self.newer = newer
         self.sides = [kafka, klamm]
         self.found = {}
         self.counts = {}
@@ -111,14 +116,26 @@ class Fuzz:
     def cases(self, seed, count, only, now):
         """The cases of every API both sides serve, faults included."""
         kafka, klamm = self.sides
-        served = set(kafka.ranges) & set(klamm.ranges)
+        served = self.served()
         for key in sorted(served & only if only else served):
             message = self.messages[key][0]
             first = max(kafka.ranges[key][0], klamm.ranges[key][0], message.valid.first)
             last = min(kafka.ranges[key][1], klamm.ranges[key][1], message.valid.last)
-            for case in generate.cases(message, (first, last), count, seed, served, now):
+            versions_of_key = [version for version in range(first, last + 1) if not self.newer or self.is_old(key, version)]
+            if not versions_of_key:
+                continue
+            for case in generate.cases(message, versions_of_key, count, seed, served, now, packed=bool(self.newer)):
                 self.add_fault(case, message, seed)
                 yield case
+
+    def served(self):
+        """The APIs that both serve. The consumer protocol is not one that an older Kafka has switched on."""
+        both = set(self.sides[0].ranges) & set(self.sides[1].ranges)
+        return both - {generate.CONSUMER_GROUP_KEY} if self.newer else both
+
+    def is_old(self, key, version):
+        """Whether the newest Apache Kafka does not serve a version any more."""
+        return key not in self.newer or version not in self.newer[key][0].valid
 
     def add_fault(self, case, message, seed):
         rng = random.Random(f"fault/{seed}/{case.key}/{case.number}")
@@ -165,7 +182,7 @@ class Fuzz:
             # What else is in such an answer is of no interest.
             found = [("", "UNKNOWN_SERVER_ERROR", klamm.kind)]
         elif kafka.kind == "answered" and not silent:
-            served = set(self.sides[0].ranges) & set(self.sides[1].ranges)
+            served = self.served()
             messages_too = bool(os.environ.get("MESSAGES"))
             normalisers = [compare.Normaliser(side, case, served, messages_too) for side in self.sides]
             found = compare.differences(normalisers[0].struct(kafka.answer), normalisers[1].struct(klamm.answer))
@@ -198,13 +215,20 @@ class Fuzz:
         return "\n".join(lines)
 
     def compare_ranges(self):
-        """Which versions are advertised, and what becomes of the others."""
+        """Which versions are advertised, and what becomes of the others: the newest from the newest release, the oldest from the old."""
         kafka, klamm = self.sides
         for key in sorted(set(kafka.ranges) & set(klamm.ranges)):
-            if kafka.ranges[key] != klamm.ranges[key]:
+            (first, last), (our_first, our_last) = kafka.ranges[key], klamm.ranges[key]
+            if (our_first != first) if self.newer else (our_last != last or our_first > first):
                 name = self.messages[key][0].name.removesuffix("Request")
                 difference = Difference(name, "advertised", "", str(kafka.ranges[key]), str(klamm.ranges[key]), {0}, 1)
                 self.found[difference.signature] = difference
+        if self.newer:
+            self.counts["versions"] = len(kafka.ranges)
+            for key in sorted(set(kafka.ranges) - set(klamm.ranges)):
+                difference = Difference(f"key {key}", "advertised", "", str(kafka.ranges[key]), "not advertised", {0}, 1)
+                self.found[difference.signature] = difference
+            return
         for key in [*sorted(set(kafka.ranges) & set(klamm.ranges)), 95, 127, 1000, -1, 32767]:
             self.probe_versions(key)
 
@@ -212,7 +236,9 @@ class Fuzz:
         first, last = self.sides[0].ranges.get(key, (0, 0))
         known = self.messages.get(key, self.messages[3])[0]
         message = dataclasses.replace(known, api_key=key)
-        for version in {first - 1, last + 1, last + 2, 32767, -1, -32768}:
+        ours = range(self.sides[1].ranges[key][0], self.sides[1].ranges[key][1] + 1) if key in self.sides[1].ranges else ()
+        # What only Klamm serves is the concern of another peer.
+        for version in {first - 1, last + 1, last + 2, 32767, -1, -32768}.difference(ours):
             kinds = []
             for side in self.sides:
                 correlation = side.connection.send(message, version, wire.encode(message, max(first, 0), {}))
@@ -247,9 +273,9 @@ def printable(value):
     return value
 
 
-def definitions():
-    """The messages of the pinned Kafka, from the jar its broker runs with."""
-    version = versions.load()["kafka.broker"]
+def definitions(release):
+    """The messages of the pinned Kafka of a release, from the jar its broker runs with."""
+    version = versions.load()[f"kafka.broker.{release}" if release else "kafka.broker"]
     classpath = subprocess.run([brokers.PEER / "classpath", version], check=True, capture_output=True, text=True).stdout.strip()
     jar = next(path for path in classpath.split(":") if f"kafka-clients-{version}.jar" in path)
     return wire.load(jar)
@@ -293,20 +319,22 @@ def main():
     seed, count = os.environ.get("SEED", "1"), int(os.environ.get("CASES", "40"))
     only = {int(key) for key in os.environ.get("KEYS", "").split()}
     now = int(time.time()) * 1000 - 3_600_000
-    messages = definitions()
+    release = os.environ.get("RELEASE")
+    suite = "diff-fuzz-old" if release else "diff-fuzz"
+    messages, newer = definitions(release), definitions(None) if release else None
     peer = None
     address = os.environ.get("PEER")
     try:
         if not address:
-            overrides = suites.load("full", ["diff-fuzz"])[0].overrides
-            peer = brokers.Broker.official(pathlib.Path(os.environ["WORK"]) / "peer", os.environ["CACHE"], overrides)
+            overrides = suites.load("full", [suite])[0].overrides
+            peer = brokers.Broker.official(pathlib.Path(os.environ["WORK"]) / "peer", os.environ["CACHE"], overrides, release=release)
             peer.start()
             address = peer.bootstrap
-        fuzz = Fuzz(messages, Side("Kafka", address, messages, now), Side("Klamm", os.environ["BOOTSTRAP"], messages, now))
+        fuzz = Fuzz(messages, newer, Side("Kafka", address, messages, now), Side("Klamm", os.environ["BOOTSTRAP"], messages, now))
         cases = list(fuzz.cases(seed, count, only, now))
         started = time.monotonic()
         for side in fuzz.sides:
-            side.prepare(cases, set(fuzz.sides[0].ranges) & set(fuzz.sides[1].ranges))
+            side.prepare(cases, fuzz.served())
             print(f"{side.name} prepared after {time.monotonic() - started:.1f} s", flush=True)
         for case in cases:
             fuzz.run(case)
@@ -315,7 +343,7 @@ def main():
         print(f"seed {seed}, {count} requests per API, {time.monotonic() - started:.1f} s")
         if os.environ.get("VERBOSE"):
             print({f"{key} {kind}": number for (key, kind), number in sorted(fuzz.outcomes.items())})
-        known = Known(HERE / "differences.tsv")
+        known = Known([HERE / "differences.tsv"] + ([HERE.parent / suite / "differences.tsv"] if release else []))
         report(fuzz, known, messages)
         if os.environ.get("VERBOSE"):
             print("not needed this time:", *("\t".join(row[:6]) for row in known.unused()), sep="\n    ")

@@ -52,12 +52,14 @@ class Case:
 class Context:
     """What the rules know of the case they make a value for."""
 
-    def __init__(self, rng, api, key, version, number, served, now):
+    def __init__(self, rng, api, key, version, number, served, now, packed):
         self.rng = rng
         self.api = api
         self.version = version
         self.served = served
         self.now = now
+        # The topics that no case changes and most reads are of.
+        self.filled = ["orders", "orders", "orders", "compacted", "trimmed", "settled"] + (["packed"] * 4 if packed else [])
         self.prefix = f"x-{key}-{number}-"
         self.odd_rate = rng.choice([0, 0, 0.08, 0.25])
         self.topics = {}
@@ -91,7 +93,7 @@ class Context:
         """A topic that is there."""
         if self.api in CHANGES_TOPICS:
             return self.spare_topic()
-        return self.rng.choice(["orders", "orders", "orders", "compacted", "trimmed", "settled"])
+        return self.rng.choice(self.filled)
 
     def topic_id(self):
         return TopicId(self.topic())
@@ -135,15 +137,14 @@ class Context:
     def producer_id(self):
         return ProducerId(self.transaction_name) if self.transaction_name else 7_000_000
 
-def cases(message, version_range, count, seed, served, now):
-    """The cases of one API, spread over its versions."""
+def cases(message, versions, count, seed, served, now, packed):
+    """The cases of one API, spread over its versions; `packed` if there is a topic of batches of each codec."""
     api = message.name.removesuffix("Request")
-    versions = range(version_range[0], version_range[1] + 1)
     for number in range(count):
         rng = random.Random(f"{seed}/{message.api_key}/{number}")
         # The first round takes each version in turn, the newest first, so that even a short run sees them all.
         version = versions[-1 - number % len(versions)]
-        context = Context(rng, api, message.api_key, version, number, served, now)
+        context = Context(rng, api, message.api_key, version, number, served, now, packed)
         values = struct(context, message.fields, api)
         case = Case(message.api_key, version, number, values, context.topics, context.groups, context.transactions)
         if context.repeated:

@@ -1,12 +1,16 @@
 """Record batches by hand: good ones, and each way a batch can be wrong that a broker is to notice."""
 
 import dataclasses
-import gzip
 import struct
 
+import old_codecs as codecs
+from message_sets import message, message_set, wrapper
 from wire import unsigned_varint
 
 BATCH_HEADER_BYTES = 61
+# The version of Produce from which on records are batches, and not message sets.
+FIRST_VERSION_OF_BATCHES = 3
+ZSTD = 4
 
 
 def _crc32c_table():
@@ -65,6 +69,8 @@ class Batch:
     length_off_by: int = 0
     cut: int = 0
     behind: bytes = b""
+    # False leaves records as they are, whatever codec the attributes name.
+    packed: bool = True
 
     def encode(self, producer_id=-1):
         """The batch as bytes."""
@@ -72,8 +78,8 @@ class Batch:
             record(self.first_offset_delta + index, b"key-%d" % index if self.keyed else None, value, index)
             for index, value in enumerate(self.values)
         )
-        if self.attributes & 7 == 1:
-            payload = gzip.compress(payload, mtime=0)
+        if self.packed and self.attributes & 7:
+            payload = codecs.zstd(payload) if self.attributes & 7 == ZSTD else codecs.compress(self.attributes & 7, payload, self.magic)
         count = len(self.values) if self.count is None else self.count
         last = len(self.values) - 1 if self.last_offset_delta is None else self.last_offset_delta
         newest = self.timestamp + max(len(self.values) - 1, 0) if self.max_timestamp is None else self.max_timestamp
@@ -127,10 +133,10 @@ def odd(now):
         Batch(now, magic=1),
         Batch(now, magic=3),
         Batch(now, magic=-1),
-        Batch(now, attributes=5),
-        Batch(now, attributes=7),
-        Batch(now, attributes=2),
-        Batch(now, attributes=4),
+        Batch(now, attributes=5, packed=False),
+        Batch(now, attributes=7, packed=False),
+        Batch(now, attributes=2, packed=False),
+        Batch(now, attributes=4, packed=False),
         Batch(now, attributes=8),
         Batch(now, attributes=16),
         Batch(now, attributes=32),
@@ -156,3 +162,49 @@ def odd(now):
         Batch(now, behind=Batch(now).encode()),
         Batch(now, behind=Batch(now, crc_off_by=1).encode()),
     ]
+
+
+def good_sets(now, version):
+    """Message sets that every partition takes which takes keyed messages: format 1 from Produce v2 on, format 0 before."""
+    magic, base = (1, {"magic": 1, "timestamp": now}) if version == 2 else (0, {})
+    inner = message(b"one", b"a", **base) + message(None, b"b", offset=1, **base) + message(b"three" * 30, b"c", offset=2, **base)
+    plain = [
+        message(b"one", b"key", **base),
+        message(b"one", b"a", **base) + message(None, b"b", **base) + message(b"", b"", **base),
+        message(b"one", b"key", offset=77, **base),
+    ]
+    return plain + [wrapper(codec, inner, offset=offset, **base) for codec in codecs.NAMES for offset in (2, 0)] + [
+        wrapper(codecs.LZ4, None, value=codecs.lz4(inner, old_checksum=magic == 1), **base),
+        wrapper(codecs.SNAPPY, None, value=codecs.snappy_block(inner), **base),
+    ]
+
+
+def odd_sets(now, version):
+    """Message sets with one thing about them that a broker may refuse."""
+    day = 24 * 3600 * 1000
+    base = {"magic": 1, "timestamp": now} if version == 2 else {}
+    other = {} if version == 2 else {"magic": 1, "timestamp": now}
+    one = message(b"one", b"key", **base)
+    packed = wrapper(codecs.GZIP, one, **base)
+    sets = [
+        message(b"one", **base), message_set(b"one", b"two", **base), wrapper(codecs.GZIP, message_set(b"one", b"two", **base), **base),
+        message(b"one", b"key", **other), one + message(b"two", b"key", **other), message(b"two", b"key", **other) + one,
+        wrapper(codecs.GZIP, one, **other), wrapper(codecs.GZIP, message(b"one", b"key", **other), **base),
+        message(b"one", b"key", magic=2), message(b"one", b"key", magic=3), message(b"one", b"key", magic=-1),
+        message(b"one", b"key", crc_off_by=1, **base), one + message(b"two", b"key", crc_off_by=1, **base),
+        wrapper(codecs.GZIP, message(b"one", b"key", crc_off_by=1, **base), **base), wrapper(codecs.GZIP, one, crc_off_by=1, **base),
+        one[:-1], one + one[:-1], one[:11], one[:17], one + b"\0", b"\0" * 40, packed[:-5], packed + packed, packed + one, one + packed,
+        wrapper(codecs.GZIP, packed, **base), wrapper(codecs.GZIP, b"", **base), wrapper(codecs.GZIP, one[:-1], **base),
+        wrapper(codecs.GZIP, one + one[:-1], **base), wrapper(codecs.GZIP, message_set(b"a", b"b", first=7, **base), **base),
+        wrapper(codecs.GZIP, message(b"one", b"a", offset=5, **base) + message(b"two", b"b", offset=3, **base), **base),
+        wrapper(codecs.GZIP, None, value=b"", **base), message(None, b"key", attributes=1, **base),
+        wrapper(ZSTD, None, value=codecs.zstd(one), **base), message(b"one", b"key", attributes=8, **base),
+        message(b"one", b"key", attributes=16, **base), message(b"x" * 1_100_000, b"key", **base),
+        wrapper(codecs.GZIP, message(b"x" * 1_100_000, b"key", **base), **base), Batch(now).encode(), Batch(now, attributes=1).encode(),
+        one + Batch(now).encode(), message(b"one", b"key", offset=-1, **base), message(b"one", b"key", offset=2**63 - 1, **base),
+    ]
+    if version == 2:
+        times = [-1, -2, 0, now + 30 * day, now - 3000 * day, 2**63 - 1]
+        sets += [message(b"one", b"key", magic=1, timestamp=time) for time in times]
+        sets += [wrapper(codecs.LZ4, message(b"one", b"key", magic=1, timestamp=time), magic=1, timestamp=now) for time in times]
+    return sets

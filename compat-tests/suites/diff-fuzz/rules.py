@@ -78,6 +78,8 @@ def transaction_type(context):
 
 def produced(context):
     """Records of the producer whose transactional id the request names, or of nobody."""
+    if context.version < records.FIRST_VERSION_OF_BATCHES:
+        return context.rng.choice(records.good_sets(context.now, context.version))
     batch = context.rng.choice(records.good(context.now))
     if context.transaction_name and context.rng.random() < 0.8:
         batch = records.Batch(context.now, attributes=16, producer_epoch=0, base_sequence=0)
@@ -86,6 +88,8 @@ def produced(context):
 
 
 def produced_oddly(context):
+    if context.version < records.FIRST_VERSION_OF_BATCHES:
+        return context.rng.choice(records.odd_sets(context.now, context.version))
     return Records(context.rng.choice(records.odd(context.now)))
 
 
@@ -125,6 +129,7 @@ BY_NAME = {
     "CommittedOffset": ([0, 5, 123], [-1, -2, INT64_MAX]),
     "CommittedLeaderEpoch": ([-1, 0], [3, -2, INT32_MAX]),
     "CommittedMetadata": (["note", ""], ["m" * 4096, "m" * 4097]),
+    "CommitTimestamp": ([-1], [0, 1000, INT64_MAX, -2]),
     "RetentionTimeMs": ([-1], [0, 86_400_000, INT64_MAX, -2]),
     "ProducerEpoch": ([0], [-1, 1, 5, 32767, -2]),
     "ConfigurationKeys": (["cleanup.policy", "retention.ms", "max.message.bytes"], ["no.such.key", "", "node.id"]),
@@ -153,6 +158,7 @@ BY_PATH = {
     "Fetch.Topics.Partitions.ReplicaDirectoryId": ([ZERO_UUID], [UNKNOWN_UUID]),
     "Fetch.Topics.Partitions.HighWatermark": ([INT64_MAX], [-1, 0, 3]),
     "Fetch.RackId": ([""], ["rack-1"]),
+    "ListOffsets.Topics.Partitions.MaxNumOffsets": ([1, 2, 100], [0, INT32_MAX]),
     "ListOffsets.Topics.Partitions.Timestamp": ([-1, -2, -3, recent, recent, 0], [-4, -5, -6, -7, -100, INT64_MAX]),
     "Metadata.Topics.Name": ([topic, topic, fresh, None], BAD_TOPICS + ["__cluster_metadata", "__transaction_state"]),
     "Metadata.Topics.TopicId": ([ZERO_UUID, ZERO_UUID, topic_id], [UNKNOWN_UUID, METADATA_TOPIC_ID]),

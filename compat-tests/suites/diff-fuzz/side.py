@@ -26,6 +26,8 @@ TOPICS = {
     "ledger": (1, {}),
     # Committed, aborted and open transactions, if both brokers have them.
     "settled": (1, {}),
+    # Batches of every codec.
+    "packed": (1, {}),
 }
 SPARE_CONFIGS = {"plain": {}, "compacted": {"cleanup.policy": "compact"}, "appended": {"message.timestamp.type": "LogAppendTime"}}
 
@@ -192,6 +194,7 @@ class Side:
         now = self.now
         ten = [records.Batch(now + 1000 * number, values=(b"a", b"b", b"c")) for number in range(3)] + [records.Batch(now + 500)]
         self.produce({"orders": {0: ten, 1: [records.Batch(now + 7, values=(b"only",), attributes=1)]}})
+        self.produce({"packed": {0: [records.Batch(now + codec, values=(b"a" * 50, b"b", b"c"), attributes=codec) for codec in (1, 2, 3, 0, 4, 1)]}})
         self.produce({"compacted": {0: [records.Batch(now)]}, "appended": {0: [records.Batch(now, values=(b"a", b"b"))]}})
         self.produce({"trimmed": {0: [records.Batch(now, values=(b"a", b"b", b"c"))] * 3}})
         head = {"Name": "trimmed", "Partitions": [{"PartitionIndex": 0, "Offset": 4}]}
@@ -266,8 +269,16 @@ class Side:
             data = [{"Name": topic, "PartitionData": [{"Index": 0, "Records": batch}]}]
             self.until(f"write of {name}", lambda: self._produce_once(data, name))
         if state != "ongoing":
+            before = self.end_offset(topic)
             end = {"TransactionalId": name, "ProducerId": producer, "ProducerEpoch": 0, "Committed": state == "committed"}
             self.until(f"end {name}", lambda: self.call(26, 3, end)["ErrorCode"])
+            if topic == "settled":
+                # The marker is written after the answer, and is to stand before what comes next.
+                self.until(f"marker of {name}", lambda: self.end_offset(topic) == before)
+
+    def end_offset(self, topic):
+        ask = {"ReplicaId": -1, "Topics": [{"Name": topic, "Partitions": [{"PartitionIndex": 0, "Timestamp": -1}]}]}
+        return self.call(2, 5, ask)["Topics"][0]["Partitions"][0]["Offset"]
 
     def prepare_entities(self):
         """What the describing requests are to find: a quota, a credential, a subscription, a group's config."""
