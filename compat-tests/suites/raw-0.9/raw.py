@@ -50,6 +50,10 @@ def verdict(name, text):
 
 
 def main():
+    if not os.environ["BROKER_HOME"] and os.environ["SIDE"] != "nobody":
+        for name in story.CHAPTERS:
+            print(f"SKIP {name}: the record is of a broker that has only the topics and groups of the story")
+        return
     host, _, port = os.environ["BOOTSTRAP"].rpartition(":")
     address, apis = (host, int(port)), protocol.load()
     started = time.monotonic()

@@ -75,7 +75,7 @@ class Session:
         api, connection = self.apis[title], self.connection(on)
         connection.send(api.key, api.version, protocol.encode(api.request, values))
         frame = connection.receive()
-        assert frame is not None, f"{title} {values}: the connection was closed"
+        assert frame is not None, f"{title}: the connection was closed"
         return protocol.Reader(frame[4:], self.mask).whole(api.answer)[1]
 
     def until(self, what, attempt):

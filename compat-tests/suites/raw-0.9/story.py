@@ -29,7 +29,8 @@ TOPICS = {
     "fetched-other": {},
     "awaited": {},
     "limited": {},
-    "rolled": {"segment.bytes": "300"},
+    # The least that Apache Kafka 4 takes.
+    "rolled": {"segment.bytes": "1048576"},
     "trimmed": {},
     "committed": {},
     "newer": {"message.timestamp.type": "CreateTime"},
@@ -204,7 +205,8 @@ def fetch_plain(s):
         s.step("beyond-an-empty-partition", version, *fetch("fetched", 1, partition=1))
         s.step("unknown-partition", version, *fetch("fetched", 0, partition=2))
         s.step("unknown-topic", version, *fetch("absent", 0))
-    s.step("several", "Fetch v1", -1, 0, 0, [("fetched", [(0, 4, ALL), (1, 0, ALL), (9, 0, ALL)]), ("fetched-other", [(0, 0, ALL)]), ("absent", [(0, 0, ALL)])])
+    wanted = [("fetched", [(0, 4, ALL), (1, 0, ALL), (9, 0, ALL)]), ("fetched-other", [(0, 0, ALL)]), ("absent", [(0, 0, ALL)])]
+    s.step("several", "Fetch v1", -1, 0, 0, wanted)
     s.step("no-topics", "Fetch v1", -1, 0, 0, [])
     s.step("as-a-debugging-tool", "Fetch v1", -2, 0, 0, [("fetched", [(0, 5, ALL)])])
     s.step("nothing-in-time", "Fetch v1", *fetch("awaited", 0, max_wait_ms=100, min_bytes=1))
@@ -236,8 +238,9 @@ def offsets(s):
         for timestamp, what in ((-1, "latest"), (-2, "earliest"), (0, "of-1970"), (2**62, "of-the-future")):
             for count in (1, 2, 100):
                 s.step(f"{version}-{what}-{count}", "ListOffsets v0", *list_offsets("rolled", timestamp, count))
-        for number in range(6):
-            s.ask("Produce v1", *produce("rolled", message(b"x" * 70 + b"%d" % number)))
+        # No two of them fit into a segment.
+        for number in range(3):
+            s.ask("Produce v1", *produce("rolled", message(b"%d" % number * 600_000)))
     s.step("none-wanted", "ListOffsets v0", *list_offsets("rolled", -1, 0))
     s.step("no-such-time", "ListOffsets v0", *list_offsets("rolled", -5, 1))
     s.step("unknown-partition", "ListOffsets v0", *list_offsets("rolled", -1, 1, partition=1))
@@ -302,11 +305,11 @@ def groups(s):
     s.step("described", "DescribeGroups v0", ["g", "no-such-group"])
     s.step("commits", "OffsetCommit v2", "g", 1, one, -1, [("committed", [(0, 3, "of one")])], on="first")
     s.step("commits-version-1", "OffsetCommit v1", "g", 1, one, [("committed", [(1, 4, -1, "of one")])], on="first")
-    s.send("second-joins", "JoinGroup v0", *join("g", protocols=[("roundrobin", subscription(b"too")), ("range", subscription(b"me too"))]), on="second")
+    protocols = [("roundrobin", subscription(b"too")), ("range", subscription(b"me too"))]
+    s.send("second-joins", "JoinGroup v0", *join("g", protocols=protocols), on="second")
     s.until("rebalance", lambda: s.ask("Heartbeat v0", "g", 1, one, on="waiting")["error_code"] != 27)
     s.step("first-is-told", "Heartbeat v0", "g", 1, one, on="first")
     s.step("commits-while-rebalancing", "OffsetCommit v2", "g", 1, one, -1, [("committed", [(0, 5, "late")])], on="first")
-    s.step("described-while-rebalancing", "DescribeGroups v0", ["g"])
     s.send("first-joins-again", "JoinGroup v0", *join("g", one), on="first")
     s.answer("JoinGroup v0", on="first")
     two = s.answer("JoinGroup v0", on="second")["member_id"]
@@ -324,6 +327,14 @@ def groups(s):
     s.step("first-leaves", "LeaveGroup v0", "g", one, on="first")
     s.step("nobody-is-left", "DescribeGroups v0", ["g"])
     s.step("offsets-are-kept", "OffsetFetch v1", "g", [("committed", [0, 1])])
+    early = s.ask("JoinGroup v0", *join("g-early"), on="first")["member_id"]
+    s.send("second-joins-before-the-first-has-assigned", "JoinGroup v0", *join("g-early"), on="second")
+    s.until("rebalance", lambda: s.ask("Heartbeat v0", "g-early", 1, early, on="waiting")["error_code"] != 27)
+    s.step("described-while-rebalancing", "DescribeGroups v0", ["g-early"])
+    s.step("first-assigns-too-late", "SyncGroup v0", "g-early", 1, early, [(early, b"all of it")], on="first")
+    s.step("first-leaves-meanwhile", "LeaveGroup v0", "g-early", early, on="first")
+    late = s.answer("JoinGroup v0", on="second")["member_id"]
+    s.step("second-leaves-too", "LeaveGroup v0", "g-early", late, on="second")
 
 
 @chapter("group-errors")
@@ -338,8 +349,8 @@ def group_errors(s):
     s.step("session-too-long", "JoinGroup v0", *join("e-long", timeout_ms=1_800_001))
     s.step("group-without-a-name", "JoinGroup v0", *join(""))
     s.step("member-of-no-group", "JoinGroup v0", *join("e-none", "nobody"))
-    s.step("no-protocols", "JoinGroup v0", *join("e-bare", protocols=[]))
-    s.step("no-protocol-type", "JoinGroup v0", *join("e-bare", kind=""))
+    s.step("no-protocols", "JoinGroup v0", *join("e", protocols=[]))
+    s.step("no-protocol-type", "JoinGroup v0", *join("e", kind=""))
     for name, generation, member in (("old-generation", 0, one), ("next-generation", 2, one), ("no-such-member", 1, "nobody"), ("no-member", 1, "")):
         s.step(f"heartbeat-{name}", "Heartbeat v0", "e", generation, member)
         s.step(f"sync-{name}", "SyncGroup v0", "e", generation, member, [])
@@ -411,7 +422,10 @@ def transact(s, name, topic, values, end):
 
 @chapter("transactions")
 def transactions(s):
-    """Transactions as a client sees them that knows of none: every message, no marker, up to the high watermark."""
+    """Transactions as a client sees them that knows of none: every message, no marker, up to the high watermark.
+
+    Where there is nothing but a marker Kafka answers with a cut message, by which a client takes its limit for too small. That is not told.
+    """
     transact(s, "t-1", "settled", (b"committed", b"too"), True)
     s.until("marker", lambda: s.ask("ListOffsets v0", *list_offsets("settled", -1, 1))["topics"][0]["partitions"][0]["offsets"] != [3])
     transact(s, "t-2", "settled", (b"aborted",), False)
@@ -427,7 +441,6 @@ def transactions(s):
     s.until("marker", lambda: s.ask("ListOffsets v0", *list_offsets("ended", -1, 1))["topics"][0]["partitions"][0]["offsets"] != [2])
     for version in ("Fetch v0", "Fetch v1"):
         s.step("with-a-marker-at-the-end", version, *fetch("ended", 0))
-        s.step("nothing-but-a-marker", version, *fetch("ended", 1))
 
 
 def request(key, version, body=b"", client_id=b"raw-0.9"):
