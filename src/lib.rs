@@ -13,8 +13,8 @@
 //!    `create_topics.rs` is a good example of all others.
 //! 3. [`protocol`]: the wire and the record format, pure. `batch.rs` (a record batch over bytes), `shapes.rs` (what a
 //!    request may look like, checked before it is decoded), `validate.rs` (which records a partition accepts),
-//!    `produce.rs` and `fetch.rs` (the hot codecs), `old/` (versions that Kafka 4 has dropped), `ids.rs` and `errors.rs`
-//!    (Kafka's nouns and codes).
+//!    `message_set/` (formats 0 and 1, to and from format 2), `produce.rs` and `fetch.rs` (the hot codecs), `old/`
+//!    (versions that Kafka 4 has dropped), `ids.rs` and `errors.rs` (Kafka's nouns and codes).
 //! 4. [`replication`]: the partitions of this broker. `partition.rs` (high watermark, pure), `replica.rs` (one
 //!    partition), `registry.rs` (all of them, following the metadata), `subscription.rs` (who waits), `chores.rs`
 //!    (what runs by itself), `cleaner.rs` (when logs are compacted), `flusher.rs` (fsyncs that requests share),
@@ -52,13 +52,15 @@
 //!
 //! - KIP-4 topic administration: `handlers/create_topics.rs`, `handlers/metadata.rs`, `controller/topics.rs`
 //! - KIP-13 quotas on bytes: `security/limits.rs`, `handlers/quotas.rs`
-//! - KIP-32 timestamps of records: `protocol/batch.rs`, `log/compaction/retain.rs`
+//! - KIP-31 relative offsets in wrapper messages: `protocol/message_set/mod.rs`, `protocol/message_set/downgrade.rs`
+//! - KIP-32 timestamps of records: `protocol/batch.rs`, `log/compaction/retain.rs`, `protocol/message_set/mod.rs`
 //! - KIP-35 ApiVersions: `handlers/api_versions.rs`
 //! - KIP-43 mechanisms of SASL: `handlers/sasl_handshake.rs`
 //! - KIP-48 delegation tokens: `handlers/delegation_tokens.rs`, `handlers/create_delegation_token.rs`,
 //!   `handlers/renew_delegation_token.rs`, `handlers/expire_delegation_token.rs`,
 //!   `handlers/describe_delegation_token.rs`
 //! - KIP-55 quotas of users: `security/limits.rs`
+//! - KIP-57 the header checksum of LZ4 frames: `protocol/message_set/lz4.rs`
 //! - KIP-58 least lag before compaction: `log/compaction/dirt.rs`
 //! - KIP-62 rebalance timeout: `handlers/join_group.rs`
 //! - KIP-74 byte limits of a fetch: `handlers/fetch/mod.rs`, `log/read.rs`
@@ -72,7 +74,7 @@
 //! - KIP-101 leader epochs instead of high watermarks for truncation: `log/epochs.rs`,
 //!   `handlers/offset_for_leader_epoch.rs`
 //! - KIP-107 deletion of records: `handlers/delete_records.rs`, `replication/replica.rs`, `replication/checkpoints.rs`
-//! - KIP-110 zstd: `protocol/validate.rs`
+//! - KIP-110 zstd: `protocol/validate.rs`, `protocol/message_set/downgrade.rs`
 //! - KIP-113 moves between log directories: `handlers/alter_replica_log_dirs.rs`, `handlers/describe_log_dirs.rs`,
 //!   `replication/moves.rs`, `log/copy.rs`
 //! - KIP-124 quotas on time: `handlers/quotas.rs`

@@ -71,8 +71,14 @@ pub(super) fn downgrade_within(
                 batch
             }
             Err(BatchError::Truncated) => break,
-            Err(_) if size_before > 0 => break,
-            Err(_) => return Err(DowngradeError::Corrupt),
+            Err(
+                BatchError::BadLength | BatchError::BadMagic(_) | BatchError::BadCrc | BatchError::BadCount,
+            ) => {
+                if size_before > 0 {
+                    break;
+                }
+                return Err(DowngradeError::Corrupt);
+            }
         };
         let most_bytes = most_decompressed_bytes(batch);
         let result = put_batch(batch, to, from, most_bytes, &mut converted.messages);

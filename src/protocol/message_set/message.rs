@@ -49,6 +49,12 @@ impl<'a> Message<'a> {
         Ok(Some((Message { offset: Offset(i64::from_be_bytes(offset)), body }, rest)))
     }
 
+    /// From the CRC on.
+    #[cfg(test)]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.body
+    }
+
     /// Absolute, or relative to the other inner messages of a wrapper of format 1.
     pub fn offset(&self) -> Offset {
         self.offset

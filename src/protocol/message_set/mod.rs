@@ -46,3 +46,6 @@ impl Magic {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

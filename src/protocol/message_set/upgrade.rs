@@ -4,11 +4,11 @@
 //! 3.9. What they say of the batch that is written (its time, its size) is left to
 //! [`validate_produce`](crate::protocol::validate::validate_produce), which it passes like any other.
 
-use crate::protocol::batch::{Batch, Compression, TimestampType};
+use crate::protocol::batch::{Batch, BatchError, Compression, TimestampType};
 use crate::protocol::compression::Level;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::{Offset, Timestamp};
-use crate::protocol::message_set::message::{Message, Overrun};
+use crate::protocol::message_set::message::{Message, Overrun, TooSmall};
 use crate::protocol::message_set::{Magic, wrapper};
 use crate::protocol::records::{BatchBuilder, BatchHeader, NewRecord};
 use crate::protocol::validate::{ProduceError, next_batch_size};
@@ -34,8 +34,8 @@ pub struct UpgradeRules {
 /// producer, no leader epoch, CreateTime, CRC written. Empty when there is no whole message, which Kafka takes
 /// for a success.
 ///
-/// The batch is not vouched for: `validate_produce` of a Produce version with zstd (7 or later) must follow,
-/// because the topic's codec may be that. It also gives the batch LogAppendTime where the topic wants it.
+/// The batch is not vouched for: `validate_produce` must follow, of a Produce version that knows zstd (7 or
+/// later), because the topic's codec may be that. It also gives the batch LogAppendTime where the topic wants it.
 ///
 /// Kafka has never looked for the format in these versions: one batch of format 2 comes back as it is, for
 /// `validate_produce` to judge.
@@ -95,18 +95,19 @@ fn analyze<'a>(messages: &'a [u8], rules: &UpgradeRules) -> Result<Option<Analyz
 
 /// Size, CRC and codec of one message, or of a batch of format 2.
 fn check_entry(entry: &[u8], rules: &UpgradeRules) -> Result<Compression, ErrorCode> {
-    let is_too_large = entry.len() > rules.max_message_bytes;
+    let fits = entry.len() <= rules.max_message_bytes;
     let (crc_matches, codec) = match Batch::split_first(entry) {
         Ok((batch, _)) if batch.base_offset() != Offset::ZERO => return Err(ErrorCode::InvalidRecord),
-        Ok((batch, _)) => (!is_too_large && batch.crc_matches(), batch.compression()),
-        Err(_) => match Message::split_first(entry) {
-            Ok(Some((message, _))) => (!is_too_large && message.crc_matches(), message.compression()),
-            Ok(None) | Err(_) => (false, None),
+        Ok(_) | Err(BatchError::BadMagic(_)) if !fits => return Err(ErrorCode::MessageTooLarge),
+        Ok((batch, _)) => (batch.crc_matches(), batch.compression()),
+        Err(BatchError::BadMagic(_)) => match Message::split_first(entry) {
+            Ok(Some((message, _))) => (message.crc_matches(), message.compression()),
+            Ok(None) | Err(TooSmall) => return Err(ErrorCode::CorruptMessage),
         },
+        Err(BatchError::Truncated | BatchError::BadLength | BatchError::BadCrc | BatchError::BadCount) => {
+            return Err(ErrorCode::CorruptMessage);
+        }
     };
-    if is_too_large {
-        return Err(ErrorCode::MessageTooLarge);
-    }
     if !crc_matches {
         return Err(ErrorCode::CorruptMessage);
     }
