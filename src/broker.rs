@@ -31,6 +31,7 @@ use crate::handlers::fetch::session::SessionCache;
 use crate::handlers::groups::Groups;
 use crate::handlers::producer_ids::ProducerIds;
 use crate::handlers::quotas::ClientQuotas;
+use crate::handlers::releases::Release;
 use crate::handlers::services::Services;
 use crate::handlers::transactions::Transactions;
 use crate::log::compaction::MapLimits;
@@ -87,6 +88,10 @@ impl Broker {
     pub fn start_with_loggers(settings: Settings, loggers: Loggers) -> anyhow::Result<Broker> {
         let (config, warnings) = BrokerConfig::from_properties(&settings.properties)?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let release = match settings.as_version.as_deref() {
+            Some(name) => Release::named(name).map_err(anyhow::Error::msg)?,
+            None => Release::klamm(),
+        };
         let clock = Clock::system();
         let metrics = Arc::new(Metrics::default());
         let bound = BoundServer::bind(server_options(&config, &clock, &metrics)?)?;
@@ -121,6 +126,7 @@ impl Broker {
         }
         let coordinators = Coordinators::new(Parts {
             me: config.node_id,
+            release,
             first_log_directory: &config.log_dirs[0],
             replicas: replicas.clone(),
             configs: configs.clone(),
@@ -136,10 +142,11 @@ impl Broker {
             quotas: quotas.clone(),
             dynamic: DynamicSettings { connections: bound.connections(), producer_expiration_ms },
         };
-        let options = quorum_options(&config, cluster_id, followers, &clock, &rng);
+        let options = quorum_options(&config, release, cluster_id, followers, (&clock, &rng));
         let quorum: Quorum = control.run(raft::Quorum::start(options))??;
         let registration = registration::describe(&config, &bound.addresses(), directory_ids, rng.uuid())?;
-        let broker_epoch: Offset = control.run(registration::register(quorum.clone(), registration))??;
+        let broker_epoch: Offset =
+            control.run(registration::register(quorum.clone(), registration, release))??;
         replicas.load(std::thread::available_parallelism().map_or(1, |count| count.get()))?;
 
         coordinators.start();
@@ -158,6 +165,7 @@ impl Broker {
         ));
         let services = Arc::new(Services {
             me: config.node_id,
+            release,
             broker_epoch,
             configs,
             groups,
@@ -333,10 +341,10 @@ struct Followers {
 
 fn quorum_options(
     config: &BrokerConfig,
+    release: &Release,
     cluster_id: String,
     followers: Followers,
-    clock: &Clock,
-    rng: &Arc<Rng>,
+    (clock, rng): (&Clock, &Arc<Rng>),
 ) -> raft::Options {
     let checked_against = followers.configs.clone();
     raft::Options {
@@ -346,7 +354,7 @@ fn quorum_options(
         configs: Box::new(move || checked_against.in_force()),
         default_partition_count: config.metadata.num_partitions,
         default_replication_factor: config.metadata.default_replication_factor as i16,
-        supported_features: registration::supported_features(),
+        supported_features: registration::supported(&release.allowed_levels()),
         segment_size_bytes: config.metadata.metadata_log_segment_bytes,
         snapshot_record_count: config.metadata.metadata_log_max_record_bytes_between_snapshots
             / LEAST_RECORD_SIZE,

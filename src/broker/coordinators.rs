@@ -32,6 +32,8 @@ use crate::coordinator::shard::Shard;
 use crate::coordinator::transaction::shard::TransactionShard;
 use crate::env::clock::Clock;
 use crate::handlers::configs::Configs;
+use crate::handlers::features::TRANSACTION_VERSION;
+use crate::handlers::releases::Release;
 use crate::handlers::write_txn_markers;
 use crate::protocol::batch::Compression;
 use crate::protocol::ids::{BrokerId, PartitionIndex, TopicId};
@@ -48,11 +50,11 @@ const TRANSACTIONS_BASE_SEQUENCE: i32 = -1;
 const TRANSACTION_COMMIT_TIMEOUT_MS: i64 = 60_000;
 /// Between the first two tries to write a marker.
 const FIRST_PAUSE_OF_MARKERS: Duration = Duration::from_millis(50);
-const TRANSACTION_VERSION_FEATURE: &str = "transaction.version";
 
 /// What the coordinators run on.
 pub struct Parts<'a> {
     pub me: BrokerId,
+    pub release: &'static Release,
     pub first_log_directory: &'a Path,
     pub replicas: Arc<Registry>,
     pub configs: Arc<Configs>,
@@ -180,10 +182,10 @@ fn new_transactions(
     groups: &Arc<Runtime<GroupShard>>,
 ) -> (Arc<Runtime<TransactionShard>>, Arc<Markers>) {
     let (configs, replicas) = (parts.configs.clone(), parts.replicas.clone());
+    let release = parts.release;
     let new_shard = move |_| {
         let replicas = replicas.clone();
-        let version =
-            move || replicas.image().features.get(TRANSACTION_VERSION_FEATURE).copied().unwrap_or(0);
+        let version = move || release.level(&replicas.image(), TRANSACTION_VERSION);
         TransactionShard::new(configs.broker().transaction.clone(), Arc::new(version))
     };
     let settings = |_: &BrokerConfig, max_size_bytes| Settings {

@@ -9,7 +9,8 @@ use crate::controller::{
     Answer, Command, ConfigAlteration, Endpoint, FeatureUpdate, RegisterBroker, SupportedFeature, UpgradeType,
 };
 use crate::env::host;
-use crate::handlers::features;
+use crate::handlers::features::{self, Feature};
+use crate::handlers::releases::Release;
 use crate::net::server::ListenerAddress;
 use crate::protocol::errors::ApiError;
 use crate::protocol::ids::{Offset, Uuid};
@@ -42,16 +43,16 @@ pub fn describe(
         cluster_id: String::new(),
         incarnation_id,
         endpoints,
-        features: supported_features(),
+        features: supported(features::SUPPORTED),
         rack: config.rack.clone(),
         directories,
         fenced: false,
     })
 }
 
-/// What this build can run.
-pub fn supported_features() -> Vec<SupportedFeature> {
-    let features = features::SUPPORTED.iter().map(|feature| SupportedFeature {
+/// Features as the controller knows them.
+pub fn supported(features: &[Feature]) -> Vec<SupportedFeature> {
+    let features = features.iter().map(|feature| SupportedFeature {
         name: feature.name.to_owned(),
         min_level: feature.min_version,
         max_level: feature.max_version,
@@ -59,15 +60,19 @@ pub fn supported_features() -> Vec<SupportedFeature> {
     features.collect()
 }
 
-/// Registers, and gives a cluster without features those of this build. Returns the broker's epoch.
-pub async fn register(quorum: Quorum, mut registration: RegisterBroker) -> anyhow::Result<Offset> {
+/// Registers, and gives a cluster without features those of `release`. Returns the broker's epoch.
+pub async fn register(
+    quorum: Quorum,
+    mut registration: RegisterBroker,
+    release: &Release,
+) -> anyhow::Result<Offset> {
     let image = quorum.image();
     registration.cluster_id = image.cluster_id.to_string();
     let is_new = image.features.is_empty();
     let register = quorum.propose(Command::RegisterBroker(registration));
     // Proposed together, they are one entry and one write to the disk.
     let (answer, begun) =
-        tokio::join!(register, async { if is_new { begin_cluster(&quorum).await } else { Ok(()) } });
+        tokio::join!(register, async { if is_new { begin_cluster(&quorum, release).await } else { Ok(()) } });
     let answer = answer.context("register this broker")?;
     begun.context("set up a new cluster")?;
     let Answer::RegisterBroker { broker_epoch } = answer else {
@@ -79,16 +84,19 @@ pub async fn register(quorum: Quorum, mut registration: RegisterBroker) -> anyho
 /// What `kafka-storage format` writes for a new cluster: the level of each feature, and, as Kafka does once
 /// eligible leader replicas are on (KIP-966), `min.insync.replicas` as the cluster's own value. The features come
 /// last, because a cluster without them is one that has not begun.
-async fn begin_cluster(quorum: &Quorum) -> Result<(), ApiError> {
+async fn begin_cluster(quorum: &Quorum, release: &Release) -> Result<(), ApiError> {
     let operation = AlterOperation::Set("1".to_owned());
     let resource = ConfigAlteration {
         resource: ConfigResource::cluster_default(),
         operations: vec![("min.insync.replicas".to_owned(), operation)],
     };
-    let configure = Command::IncrementalAlterConfigs { resources: vec![resource], validate_only: false };
-    let updates = features::SUPPORTED.iter().map(|feature| FeatureUpdate {
-        name: feature.name.to_owned(),
-        level: feature.max_version,
+    let levels = release.first_levels();
+    let keeps_eligible_leaders = levels.iter().any(|(name, _)| *name == features::ELIGIBLE_LEADER_REPLICAS);
+    let resources = if keeps_eligible_leaders { vec![resource] } else { Vec::new() };
+    let configure = Command::IncrementalAlterConfigs { resources, validate_only: false };
+    let updates = levels.iter().map(|(name, level)| FeatureUpdate {
+        name: (*name).to_owned(),
+        level: *level,
         upgrade_type: UpgradeType::Upgrade,
     });
     let update = Command::UpdateFeatures { updates: updates.collect(), validate_only: false };

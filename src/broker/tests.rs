@@ -16,6 +16,7 @@ mod old_versions;
 mod producing;
 mod quotas;
 mod refusals;
+mod releases;
 mod topics;
 mod transactional_ids;
 mod transactional_offsets;
@@ -30,6 +31,7 @@ use client::Client;
 struct Fixture {
     directory: tempfile::TempDir,
     overrides: Vec<(String, String)>,
+    as_version: Option<String>,
     broker: Option<Broker>,
 }
 
@@ -39,9 +41,14 @@ impl Fixture {
     }
 
     fn start_with(overrides: &[(&str, &str)]) -> Fixture {
+        Fixture::start_as(None, overrides)
+    }
+
+    fn start_as(as_version: Option<&str>, overrides: &[(&str, &str)]) -> Fixture {
         let mut fixture = Fixture {
             directory: tempfile::tempdir().unwrap(),
             overrides: overrides.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+            as_version: as_version.map(str::to_owned),
             broker: None,
         };
         fixture.broker = Some(Broker::start(fixture.settings()).unwrap());
@@ -49,7 +56,7 @@ impl Fixture {
     }
 
     fn settings(&self) -> Settings {
-        let mut settings = Settings::default();
+        let mut settings = Settings { as_version: self.as_version.clone(), ..Settings::default() };
         let data = self.directory.path().join("data");
         let own = [
             ("node.id", "1"),

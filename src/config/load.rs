@@ -11,7 +11,7 @@ use crate::config::properties;
 
 /// What `--help` prints.
 pub const USAGE: &str = "\
-Usage: klamm [server.properties] [--override key=value]... [--temp]
+Usage: klamm [server.properties] [--override key=value]... [--temp] [--as-version X]
        klamm --version | --help
 
 A broker that speaks Apache Kafka's protocol. Without a file it is a single node on localhost:9092 that
@@ -19,11 +19,12 @@ keeps its data in ./klamm-data.
 
   --override key=value   set a configuration key; goes before the environment and the file
   --temp                 keep all data in a new temporary directory that is removed at the end
+  --as-version X         pass for that release of Apache Kafka, 0.10.0 to 4.4: its keys, versions, features
   --version              print the version and exit
   --help                 print this and exit
 
 Environment: KAFKA_KEY_NAME=value sets key.name, as in the apache/kafka image (__ is _, ___ is -).
-CLUSTER_ID names the cluster when the data directory is first used.
+CLUSTER_ID names the cluster when the data directory is first used. KLAMM_AS_VERSION stands for --as-version.
 ";
 
 /// What the command line asks for.
@@ -42,6 +43,8 @@ pub struct Settings {
     pub properties: BTreeMap<String, String>,
     /// All data goes into a directory that the caller makes and removes; see [`Settings::keep_data_in`].
     pub temp: bool,
+    /// `--as-version` or `KLAMM_AS_VERSION`: the release to pass for.
+    pub as_version: Option<String>,
     /// `CLUSTER_ID`: the cluster's name when an empty data directory is formatted.
     pub cluster_id: Option<String>,
 }
@@ -89,38 +92,51 @@ pub fn invocation(
     let mut arguments = arguments.into_iter();
     let mut file: Option<String> = None;
     let mut overrides = Vec::new();
-    let mut temp = false;
+    let mut flags = Flags::default();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--help" | "-h" => return Ok(Invocation::Help),
             "--version" | "-V" => return Ok(Invocation::Version),
-            "--temp" => temp = true,
+            "--temp" => flags.temp = true,
+            "--as-version" => {
+                let sentence = "--as-version needs a release of Apache Kafka after it, 2.8 for example";
+                let name = arguments.next().ok_or_else(|| ConfigError::Conflict(sentence.to_owned()))?;
+                flags.as_version = Some(name);
+            }
             "--override" => {
                 let pair = arguments
                     .next()
                     .ok_or_else(|| ConfigError::Conflict("--override needs key=value after it".to_owned()))?;
                 overrides.push(pair);
             }
-            other => match other.strip_prefix("--override=") {
-                Some(pair) => overrides.push(pair.to_owned()),
-                None if other.starts_with('-') => {
+            other => match other.split_once('=') {
+                Some(("--override", pair)) => overrides.push(pair.to_owned()),
+                Some(("--as-version", name)) => flags.as_version = Some(name.to_owned()),
+                _ if other.starts_with('-') => {
                     return Err(ConfigError::Conflict(format!("unknown option {other}; --help lists all")));
                 }
-                None if file.is_some() => {
+                _ if file.is_some() => {
                     let sentence = format!("{other} is a second properties file; only one is read");
                     return Err(ConfigError::Conflict(sentence));
                 }
-                None => file = Some(argument),
+                _ => file = Some(argument),
             },
         }
     }
-    settings(file.as_deref(), &overrides, temp, environment, read_file).map(Invocation::Run)
+    settings(file.as_deref(), &overrides, flags, environment, read_file).map(Invocation::Run)
+}
+
+/// Options of the command line that are no keys.
+#[derive(Default)]
+struct Flags {
+    temp: bool,
+    as_version: Option<String>,
 }
 
 fn settings(
     file: Option<&str>,
     overrides: &[String],
-    temp: bool,
+    flags: Flags,
     environment: impl IntoIterator<Item = (String, String)>,
     read_file: impl FnOnce(&str) -> Result<Vec<u8>, String>,
 ) -> Result<Settings, ConfigError> {
@@ -152,8 +168,9 @@ fn settings(
             properties.insert(other.to_owned(), value.clone());
         }
     }
-    let cluster_id = environment.get("CLUSTER_ID").filter(|id| !id.is_empty()).cloned();
-    Ok(Settings { properties, temp, cluster_id })
+    let variable = |name| environment.get(name).filter(|value: &&String| !value.is_empty()).cloned();
+    let as_version = flags.as_version.or_else(|| variable("KLAMM_AS_VERSION"));
+    Ok(Settings { properties, temp: flags.temp, as_version, cluster_id: variable("CLUSTER_ID") })
 }
 
 fn assume(properties: &mut BTreeMap<String, String>, assumed: &[(&str, &str)]) {

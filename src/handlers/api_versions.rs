@@ -9,9 +9,9 @@ use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::protocol::{Decodable, Encodable};
 
 use super::context::RequestContext;
-use super::features::{self, Feature};
+use super::releases::Release;
 use super::reply::Output;
-use super::table::{APIS, Api};
+use super::table::Api;
 use super::wire;
 use crate::controller::ClusterImage;
 use crate::protocol::errors::ErrorCode;
@@ -47,7 +47,7 @@ pub fn handle(context: &RequestContext, body: &[u8], out: &mut Output) -> anyhow
     } else if !expected.is_met(&image.cluster_id, context.services.me.0) {
         ApiVersionsResponse::default().with_error_code(ErrorCode::RebootstrapRequired.code())
     } else {
-        respond(context.version, &image)
+        respond(context.version, context.services.release, &image)
     };
     context.count_errors(&response);
     out.throttle_ms = context.throttle_request();
@@ -58,11 +58,11 @@ pub fn handle(context: &RequestContext, body: &[u8], out: &mut Output) -> anyhow
 }
 
 /// The answer to a version of ours that does not exist: v0 with the range that does, so that any client can
-/// read it and ask again.
-pub fn refuse(api: &Api, correlation_id: i32, out: &mut Output) -> anyhow::Result<()> {
+/// read it and ask again. Releases before KIP-511 leave the range out.
+pub fn refuse(known: Option<&Api>, correlation_id: i32, out: &mut Output) -> anyhow::Result<()> {
     let response = ApiVersionsResponse::default()
         .with_error_code(ErrorCode::UnsupportedVersion.code())
-        .with_api_keys(vec![advertise(api)]);
+        .with_api_keys(known.into_iter().map(advertise).collect());
     let mut result = Ok(());
     out.respond(correlation_id, false, |out| result = response.encode(&mut out.bytes, 0));
     result
@@ -103,27 +103,29 @@ fn advertise(api: &Api) -> ApiVersion {
         .with_max_version(api.max_version)
 }
 
-fn respond(version: i16, image: &ClusterImage) -> ApiVersionsResponse {
-    let supported = features::SUPPORTED
+fn respond(version: i16, release: &Release, image: &ClusterImage) -> ApiVersionsResponse {
+    let supported = release
+        .supported
         .iter()
         // KIP-1022: clients that speak v3 or less take a minimum of 0 for an error.
         .filter(|feature| version >= 4 || feature.min_version > 0)
-        .map(|feature: &Feature| {
+        .map(|feature| {
             SupportedFeatureKey::default()
                 .with_name(wire::text(feature.name))
                 .with_min_version(feature.min_version)
                 .with_max_version(feature.max_version)
         });
-    let finalized = image.features.iter().map(|(name, level)| {
+    let (epoch, finalized) = release.finalized(image);
+    let finalized = finalized.into_iter().map(|(name, level)| {
         FinalizedFeatureKey::default()
             .with_name(wire::text(name))
-            .with_min_version_level(*level)
-            .with_max_version_level(*level)
+            .with_min_version_level(level)
+            .with_max_version_level(level)
     });
     ApiVersionsResponse::default()
-        .with_api_keys(APIS.iter().map(advertise).collect())
+        .with_api_keys(release.apis.iter().map(advertise).collect())
         .with_supported_features(supported.collect())
-        .with_finalized_features_epoch(image.applied.0)
+        .with_finalized_features_epoch(epoch)
         .with_finalized_features(finalized.collect())
 }
 

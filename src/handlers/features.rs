@@ -2,8 +2,12 @@
 //! that is not built in is not listed. A new cluster begins with the highest level of each
 //! (`broker::registration`).
 
-use crate::controller::ClusterImage;
-
+/// The metadata that brokers exchange.
+pub const METADATA_VERSION: &str = "metadata.version";
+/// Whether there are consumer groups of KIP-848.
+pub const GROUP_VERSION: &str = "group.version";
+/// Eligible leader replicas of KIP-966.
+pub const ELIGIBLE_LEADER_REPLICAS: &str = "eligible.leader.replicas.version";
 /// What transactions are like: from level 2 on the epoch of a producer is bumped with each of them (KIP-890, part 2).
 pub const TRANSACTION_VERSION: &str = "transaction.version";
 
@@ -22,15 +26,10 @@ pub struct Feature {
 /// (`BrokerFeatures.defaultSupportedFeatures`): kraft.version is.
 pub const SUPPORTED: &[Feature] = &[
     // KIP-966: DescribeTopicPartitions tells the eligible leader replicas.
-    Feature { name: "eligible.leader.replicas.version", min_version: 0, max_version: 1 },
+    Feature { name: ELIGIBLE_LEADER_REPLICAS, min_version: 0, max_version: 1 },
     // KIP-848: ConsumerGroupHeartbeat and what belongs to it.
-    Feature { name: "group.version", min_version: 0, max_version: 1 },
+    Feature { name: GROUP_VERSION, min_version: 0, max_version: 1 },
     // 3.3-IV3 to 4.4-IV2, as Kafka 4.4 itself says: the level stands for the metadata that brokers exchange.
-    Feature { name: "metadata.version", min_version: 7, max_version: 33 },
+    Feature { name: METADATA_VERSION, min_version: 7, max_version: 33 },
     Feature { name: TRANSACTION_VERSION, min_version: 0, max_version: 2 },
 ];
-
-/// The finalized `transaction.version`, 0 when there is none.
-pub fn transaction_version(image: &ClusterImage) -> i16 {
-    image.features.get(TRANSACTION_VERSION).copied().unwrap_or(0)
-}

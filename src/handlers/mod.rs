@@ -74,6 +74,7 @@ mod produce;
 pub mod producer_ids;
 mod quorum_changes;
 pub mod quotas;
+pub mod releases;
 mod remove_raft_voter;
 mod renew_delegation_token;
 pub mod reply;
@@ -114,6 +115,8 @@ const API_VERSIONS: i16 = 18;
 /// The handlers of one worker thread.
 pub struct Handlers {
     services: Arc<Services>,
+    /// Those of the release that this broker passes for.
+    apis: &'static [table::Api],
     metrics: Arc<WorkerMetrics>,
     /// Buffers that every produce request of this worker uses again.
     produce: RefCell<Scratch>,
@@ -122,7 +125,8 @@ pub struct Handlers {
 impl Handlers {
     /// `services` are those of the whole broker, `metrics` those of this worker.
     pub fn new(services: Arc<Services>, metrics: Arc<WorkerMetrics>) -> Handlers {
-        Handlers { services, metrics, produce: RefCell::default() }
+        let apis = &services.release.apis;
+        Handlers { services, apis, metrics, produce: RefCell::default() }
     }
 }
 
@@ -144,11 +148,11 @@ impl Service for Handlers {
         };
         let key = i16::from_be_bytes([key_high, key_low]);
         let version = i16::from_be_bytes([version_high, version_low]);
-        let Some(api) = table::find(key) else {
+        let Some(api) = table::find(self.apis, key) else {
             return Handled::Close("an API that is not served");
         };
         if !api.serves(version) {
-            return refuse_version(api, frame, out, &self.metrics);
+            return self.refuse_version(api, frame, out);
         }
         let Ok(header) = shapes::check_header(shapes::is_flexible(key, version), frame) else {
             return Handled::Close("a request header that cannot be read");
@@ -184,25 +188,24 @@ impl Service for Handlers {
     }
 }
 
-/// Kafka answers an unknown version of ApiVersions, so that a newer client learns what to speak, and closes
-/// the connection on any other.
-fn refuse_version(
-    api: &'static table::Api,
-    frame: &[u8],
-    out: &mut Output,
-    metrics: &WorkerMetrics,
-) -> Handled {
-    if api.key != API_VERSIONS {
-        return Handled::Close("a version that is not served");
-    }
-    let Some(correlation_id) = frame.get(4..8) else {
-        return Handled::Close("a frame without a correlation id");
-    };
-    let correlation_id = i32::from_be_bytes(correlation_id.try_into().expect("the range holds four bytes"));
-    metrics.request_failed(api.key, ErrorCode::UnsupportedVersion);
-    match api_versions::refuse(api, correlation_id, out) {
-        Ok(()) => Handled::Done,
-        Err(_) => Handled::Close("an ApiVersions answer that cannot be written"),
+impl Handlers {
+    /// Kafka answers an unknown version of ApiVersions, so that a newer client learns what to speak, and closes
+    /// the connection on any other.
+    fn refuse_version(&self, api: &'static table::Api, frame: &[u8], out: &mut Output) -> Handled {
+        if api.key != API_VERSIONS {
+            return Handled::Close("a version that is not served");
+        }
+        let Some(correlation_id) = frame.get(4..8) else {
+            return Handled::Close("a frame without a correlation id");
+        };
+        let correlation_id =
+            i32::from_be_bytes(correlation_id.try_into().expect("the range holds four bytes"));
+        self.metrics.request_failed(api.key, ErrorCode::UnsupportedVersion);
+        let known = self.services.release.refuses_with_range.then_some(api);
+        match api_versions::refuse(known, correlation_id, out) {
+            Ok(()) => Handled::Done,
+            Err(_) => Handled::Close("an ApiVersions answer that cannot be written"),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::fetch::session::SessionCache;
 use super::groups::{self, Groups};
 use super::producer_ids::ProducerIds;
 use super::quotas::ClientQuotas;
+use super::releases::Release;
 use super::transactions::{self, Transactions};
 use crate::config::broker::BrokerConfig;
 use crate::controller::{Answer, ClusterImage, Command, CreateTopic, Partitioning, TopicImage, topic_names};
@@ -22,6 +23,8 @@ use crate::telemetry::loggers::Loggers;
 /// Shared by all workers.
 pub struct Services {
     pub me: BrokerId,
+    /// What this broker passes for.
+    pub release: &'static Release,
     /// Epoch of this broker's registration.
     pub broker_epoch: Offset,
     pub configs: Arc<Configs>,

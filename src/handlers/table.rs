@@ -3,6 +3,8 @@
 //! One row makes the entry in the ApiVersions answer and the arm that decodes, calls and encodes, so what is
 //! advertised is what is served.
 
+use std::ops::RangeInclusive;
+
 use bytes::Bytes;
 use kafka_protocol::protocol::{Decodable, Encodable, Message};
 
@@ -26,6 +28,18 @@ impl Api {
     /// Whether a request of this version gets an answer.
     pub fn serves(&self, version: i16) -> bool {
         (self.min_version..=self.max_version).contains(&version)
+    }
+
+    /// This row in a release that advertises `versions`. `None` when none of them is served.
+    pub fn within(&self, versions: RangeInclusive<i16>) -> Option<Api> {
+        let (first, last) = versions.into_inner();
+        let api = Api {
+            min_version: self.min_version.max(first),
+            max_version: self.max_version.min(last),
+            advertised_min_version: self.advertised_min_version.max(first),
+            ..*self
+        };
+        (api.min_version <= api.max_version).then_some(api)
     }
 }
 
@@ -165,9 +179,9 @@ api_table! {
     }
 }
 
-/// The row of `key`.
-pub fn find(key: i16) -> Option<&'static Api> {
-    APIS.binary_search_by_key(&key, |api| api.key).ok().map(|index| &APIS[index])
+/// The row of `key` among `apis`.
+pub fn find(apis: &[Api], key: i16) -> Option<&Api> {
+    apis.binary_search_by_key(&key, |api| api.key).ok().map(|index| &apis[index])
 }
 
 async fn run<Request, Response>(

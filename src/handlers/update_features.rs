@@ -6,13 +6,18 @@ use kafka_protocol::messages::update_features_response::UpdatableFeatureResult;
 use kafka_protocol::messages::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 
 use super::context::RequestContext;
+use super::releases::Metadata;
 use super::wire;
 use crate::controller::{Answer, Command, FeatureUpdate, UpgradeType};
+use crate::protocol::errors::ErrorCode;
 
 pub async fn handle(
     context: &RequestContext,
     request: UpdateFeaturesRequest,
 ) -> anyhow::Result<UpdateFeaturesResponse> {
+    if let Metadata::ZooKeeper { .. } = context.services.release.metadata {
+        return Ok(refuse_each(&request));
+    }
     let updates = request.feature_updates.iter().map(|update| FeatureUpdate {
         name: update.feature.to_string(),
         level: update.max_version_level,
@@ -40,6 +45,18 @@ pub async fn handle(
         response.results = results.collect();
     }
     Ok(response)
+}
+
+/// No release with ZooKeeper had a feature. Kafka: `KafkaController.validateFeatureUpdate`.
+fn refuse_each(request: &UpdateFeaturesRequest) -> UpdateFeaturesResponse {
+    let reason = "Could not apply finalized feature update because the provided feature is not supported.";
+    let results = request.feature_updates.iter().map(|update| {
+        UpdatableFeatureResult::default()
+            .with_feature(update.feature.clone())
+            .with_error_code(ErrorCode::InvalidRequest.code())
+            .with_error_message(Some(wire::text(reason)))
+    });
+    UpdateFeaturesResponse::default().with_error_message(None).with_results(results.collect())
 }
 
 /// v0 says only whether the level may go down.

@@ -26,7 +26,8 @@ fn copy(from: &Path, to: &Path) {
 fn after_a_crash_of(fixture: &Fixture) -> Fixture {
     let directory = tempfile::tempdir().unwrap();
     copy(&fixture.directory.path().join("data"), &directory.path().join("data"));
-    let mut crashed = Fixture { directory, overrides: fixture.overrides.clone(), broker: None };
+    let mut crashed =
+        Fixture { directory, overrides: fixture.overrides.clone(), as_version: None, broker: None };
     crashed.broker = Some(Broker::start(crashed.settings()).unwrap());
     crashed
 }
@@ -64,7 +65,7 @@ fn a_corrupt_partition_answers_an_error_and_can_be_deleted() {
     // A bit of the first batch's record flips on the disk; two good batches stand behind it.
     bytes[70] ^= 1;
     std::fs::write(&segment, &bytes).unwrap();
-    let mut damaged = Fixture { directory, overrides: Vec::new(), broker: None };
+    let mut damaged = Fixture { directory, overrides: Vec::new(), as_version: None, broker: None };
     damaged.broker = Some(Broker::start(damaged.settings()).unwrap());
     let mut client = damaged.client();
     let storage_error = ErrorCode::KafkaStorageError.code();
@@ -133,7 +134,7 @@ fn a_directory_of_another_kafka_is_refused_untouched() {
     std::fs::create_dir(&data).unwrap();
     let properties = "version=1\ncluster.id=abc\nnode.id=1\ndirectory.id=rTwKB6g0RfeEGZ2OQ6XqQg\n";
     std::fs::write(data.join("meta.properties"), properties).unwrap();
-    let fixture = Fixture { directory, overrides: Vec::new(), broker: None };
+    let fixture = Fixture { directory, overrides: Vec::new(), as_version: None, broker: None };
     let refusal = Broker::start(fixture.settings()).err().expect("it is not ours").to_string();
     assert!(refusal.contains("data"), "{refusal}");
     assert_eq!(std::fs::read_to_string(data.join("meta.properties")).unwrap(), properties);

@@ -10,7 +10,7 @@ use crate::handlers::table;
 
 /// Sends what `make` says in every served version and hands the answers to `check`.
 fn each_version<Q: Request>(client: &mut Client, make: impl Fn(i16) -> Q, check: impl Fn(i16, Q::Response)) {
-    let api = table::find(Q::KEY).expect("the API is served");
+    let api = table::find(table::APIS, Q::KEY).expect("the API is served");
     for version in api.min_version.max(Q::VERSIONS.min)..=api.max_version.min(Q::VERSIONS.max) {
         let response = client.call(version, &make(version));
         check(version, response);

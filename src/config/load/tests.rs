@@ -153,3 +153,17 @@ fn any_file_gives_settings_or_a_line_that_refuses_it() {
         }
     });
 }
+
+#[test]
+fn a_release_is_named_by_option_or_variable() {
+    let variable = [("KLAMM_AS_VERSION", "2.8")];
+    let as_version =
+        |arguments: &[&str], environment: &[(&str, &str)]| run(arguments, environment, "").as_version;
+    assert_eq!(as_version(&[], &[]), None);
+    assert_eq!(as_version(&[], &[("KLAMM_AS_VERSION", "")]), None);
+    assert_eq!(as_version(&[], &variable).as_deref(), Some("2.8"));
+    assert_eq!(as_version(&["--as-version", "3.9"], &variable).as_deref(), Some("3.9"));
+    assert_eq!(as_version(&["--as-version=0.11"], &[]).as_deref(), Some("0.11"));
+    let error = invoke(&["--as-version"], &[], "").unwrap_err();
+    assert!(error.contains("--as-version"), "{error}");
+}
