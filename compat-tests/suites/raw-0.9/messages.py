@@ -29,17 +29,15 @@ def render(data, answer):
     """
     rendered, last = Rendered(), -1
     whole, cut = message_sets.split(data)
+    # Kafka fills what it converts up to the size of what it has converted.
+    rendered.exact = not answer or not data
     for each in whole:
         offset = message_sets.Message(each).offset
         if offset > last or not answer:
             _render_message(rendered, 0, each)
-        else:
-            rendered.exact = False
         last = offset
-    if cut:
-        rendered.exact = False
-        if not whole:
-            rendered.add(0, "a cut message", b"", "")
+    if cut and not whole:
+        rendered.add(0, "a cut message", b"", "")
     return rendered
 
 
