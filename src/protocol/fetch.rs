@@ -1,7 +1,7 @@
-//! Fetch (key 1), versions 4 to 18, as a hot codec: an owned request, and a response that is written around
+//! Fetch (key 1), versions 0 to 18, as a hot codec: an owned request, and a response that is written around
 //! records which the caller splices in, from memory or from a file.
 //!
-//! Knows bytes only. KIP-227 (sessions, v7), KIP-320 (epochs, v9 and v12), KIP-392 (rack, preferred replica,
+//! Knows bytes only. KIP-74 (v3), KIP-98 (v4), KIP-227 (sessions, v7), KIP-320 (epochs, v9 and v12), KIP-392 (rack, preferred replica,
 //! v11), KIP-516 (topic ids, v13), KIP-903 (replica state, v15), KIP-951 (endpoints, v16), KIP-853 (directory
 //! id, v17), KIP-1166 (replica's high watermark, v18). Is its own shape check, as
 //! [`produce`](super::produce).
@@ -72,6 +72,7 @@ pub struct FetchRequest {
     pub replica_epoch: i64,
     pub max_wait_ms: i32,
     pub min_bytes: i32,
+    /// `i32::MAX` below version 3, which has no limit but those of the partitions.
     pub max_bytes: i32,
     pub isolation_level: IsolationLevel,
     /// 0 is no session.
@@ -84,16 +85,15 @@ pub struct FetchRequest {
     pub rack_id: String,
 }
 
-/// Reads the body that begins at `body_offset` of `frame`. Bytes after the body are ignored, as Kafka does.
-pub fn parse(version: i16, frame: &[u8], body_offset: usize) -> Result<FetchRequest, Malformed> {
-    let mut reader = Reader::new(frame, body_offset, version >= FLEXIBLE_SINCE);
-    let mut request = FetchRequest {
+impl FetchRequest {
+    /// Of no partition, every field as it is where a version lacks it.
+    const EMPTY: FetchRequest = FetchRequest {
         cluster_id: None,
         replica_id: BrokerId::NONE,
         replica_epoch: -1,
         max_wait_ms: 0,
         min_bytes: 0,
-        max_bytes: 0,
+        max_bytes: i32::MAX,
         isolation_level: IsolationLevel::ReadUncommitted,
         session_id: 0,
         session_epoch: -1,
@@ -101,6 +101,30 @@ pub fn parse(version: i16, frame: &[u8], body_offset: usize) -> Result<FetchRequ
         forgotten_topics: Vec::new(),
         rack_id: String::new(),
     };
+}
+
+/// Reads the body of a version 0 to 3 that begins at `body_offset` of `frame`. Bytes after the body are ignored, as
+/// Kafka does.
+pub fn parse_before_batches(
+    version: i16,
+    frame: &[u8],
+    body_offset: usize,
+) -> Result<FetchRequest, Malformed> {
+    let mut reader = Reader::new(frame, body_offset, false);
+    Ok(FetchRequest {
+        replica_id: BrokerId(reader.i32()?),
+        max_wait_ms: reader.i32()?,
+        min_bytes: reader.i32()?,
+        max_bytes: if version >= 3 { reader.i32()? } else { i32::MAX },
+        topics: parse_topics(version, &mut reader)?,
+        ..FetchRequest::EMPTY
+    })
+}
+
+/// As [`parse_before_batches`], of a version since 4.
+pub fn parse(version: i16, frame: &[u8], body_offset: usize) -> Result<FetchRequest, Malformed> {
+    let mut reader = Reader::new(frame, body_offset, version >= FLEXIBLE_SINCE);
+    let mut request = FetchRequest::EMPTY;
     if version <= 14 {
         request.replica_id = BrokerId(reader.i32()?);
     }
@@ -262,7 +286,9 @@ pub struct PartitionAnswer {
     pub partition: PartitionIndex,
     pub error: ErrorCode,
     pub high_watermark: Offset,
+    /// Left out below version 4, as `aborted_transactions`.
     pub last_stable_offset: Offset,
+    /// Left out below version 5.
     pub log_start_offset: Offset,
     /// `None` is null: what a fetch with `ReadUncommitted` gets.
     pub aborted_transactions: Option<Vec<AbortedTransaction>>,
@@ -311,6 +337,19 @@ impl TopicKey {
     }
 }
 
+#[inline]
+fn put_aborted_transactions(out: &mut BytesMut, flexible: bool, aborted: Option<&[AbortedTransaction]>) {
+    let Some(transactions) = aborted else { return wire::put_null_array(out, flexible) };
+    wire::put_count(out, flexible, transactions.len());
+    for transaction in transactions {
+        out.put_i64(transaction.producer_id.0);
+        out.put_i64(transaction.first_offset.0);
+        if flexible {
+            out.put_u8(0);
+        }
+    }
+}
+
 /// Writes a response body piece by piece, in the order of its fields. After
 /// [`partition`](ResponseWriter::partition) the caller appends exactly the announced bytes of records to the
 /// same output; what follows the records is written by the next call.
@@ -332,10 +371,12 @@ impl ResponseWriter {
         session_id: i32,
         topic_count: usize,
     ) -> ResponseWriter {
-        out.put_i32(throttle_time_ms);
         if version >= 7 {
+            out.put_i32(throttle_time_ms);
             out.put_i16(error.code());
             out.put_i32(session_id);
+        } else if version >= 1 {
+            out.put_i32(throttle_time_ms);
         }
         wire::put_count(out, version >= FLEXIBLE_SINCE, topic_count);
         ResponseWriter {
@@ -373,25 +414,18 @@ impl ResponseWriter {
         out.put_i32(answer.partition.0);
         out.put_i16(answer.error.code());
         out.put_i64(answer.high_watermark.0);
-        out.put_i64(answer.last_stable_offset.0);
         if self.version >= 5 {
+            out.put_i64(answer.last_stable_offset.0);
             out.put_i64(answer.log_start_offset.0);
+        } else if self.version >= 4 {
+            out.put_i64(answer.last_stable_offset.0);
         }
-        match &answer.aborted_transactions {
-            None => wire::put_null_array(out, flexible),
-            Some(transactions) => {
-                wire::put_count(out, flexible, transactions.len());
-                for transaction in transactions {
-                    out.put_i64(transaction.producer_id.0);
-                    out.put_i64(transaction.first_offset.0);
-                    if flexible {
-                        out.put_u8(0);
-                    }
-                }
-            }
-        }
+        let aborted = answer.aborted_transactions.as_deref();
         if self.version >= 11 {
+            put_aborted_transactions(out, flexible, aborted);
             out.put_i32(answer.preferred_read_replica.0);
+        } else if self.version >= 4 {
+            put_aborted_transactions(out, flexible, aborted);
         }
         // The length of records is written as the count of an array is.
         wire::put_count(out, flexible, records_size_bytes);

@@ -1,8 +1,8 @@
-//! Produce (key 0), versions 3 to 13, as a hot codec: the request is parsed into ranges of its frame, so that
+//! Produce (key 0), versions 0 to 13, as a hot codec: the request is parsed into ranges of its frame, so that
 //! records are patched and written where the socket put them.
 //!
-//! Knows bytes only: whether records are acceptable is [`validate`](super::validate)'s question. KIP-98 (v3),
-//! KIP-467 (record errors, v8), KIP-951 (current leader, v10), KIP-516 (topic ids, v13). Is its own shape
+//! Knows bytes only: whether records are acceptable is [`validate`](super::validate)'s question, and below version 3,
+//! where they are message sets, [`message_set`](super::message_set)'s. KIP-32 (v2), KIP-98 (v3), KIP-467 (record errors, v8), KIP-951 (current leader, v10), KIP-516 (topic ids, v13). Is its own shape
 //! check: any bytes are either a request or [`Malformed`], and nothing is allocated that the frame does not
 //! hold.
 
@@ -74,19 +74,36 @@ impl ProduceRequest {
     }
 }
 
-/// Reads the body that begins at `body_offset` of `frame`; all ranges are positions in `frame`. Bytes after
-/// the body are ignored, as Kafka does.
+/// Reads the body of a version since 3 that begins at `body_offset` of `frame`; all ranges are positions in `frame`.
+/// Bytes after the body are ignored, as Kafka does.
 pub fn parse(
     version: i16,
     frame: &[u8],
     body_offset: usize,
     into: &mut ProduceRequest,
 ) -> Result<(), Malformed> {
+    let mut reader = Reader::new(frame, body_offset, version >= FLEXIBLE_SINCE);
+    into.transactional_id = reader.nullable_string()?;
+    parse_topics(version, &mut reader, into)
+}
+
+/// As [`parse`], for the versions 0 to 2, which differ in the response only.
+pub fn parse_before_batches(
+    version: i16,
+    frame: &[u8],
+    body_offset: usize,
+    into: &mut ProduceRequest,
+) -> Result<(), Malformed> {
+    into.transactional_id = None;
+    parse_topics(version, &mut Reader::new(frame, body_offset, false), into)
+}
+
+/// All of a request that every version has.
+#[inline(always)]
+fn parse_topics(version: i16, reader: &mut Reader<'_>, into: &mut ProduceRequest) -> Result<(), Malformed> {
     let flexible = version >= FLEXIBLE_SINCE;
     let by_id = version >= TOPIC_ID_SINCE;
-    let mut reader = Reader::new(frame, body_offset, flexible);
     into.partitions.clear();
-    into.transactional_id = reader.nullable_string()?;
     into.acks = reader.i16()?;
     into.timeout_ms = reader.i32()?;
     let (least_topic, least_partition) = match (flexible, by_id) {
@@ -137,8 +154,9 @@ pub struct NodeEndpoint {
 pub struct PartitionAnswer {
     pub error: ErrorCode,
     pub base_offset: Offset,
-    /// `-1` unless the topic has LogAppendTime.
+    /// `-1` unless the topic has LogAppendTime. Left out below version 2.
     pub log_append_time: Timestamp,
+    /// Left out below version 5.
     pub log_start_offset: Offset,
     /// Left out below version 8, as `error_message`.
     pub record_errors: Vec<RecordFailure>,
@@ -162,7 +180,7 @@ impl PartitionAnswer {
     }
 }
 
-/// Writes the response body. `answers` stand in the order of `request.partitions`; `names` is the frame that
+/// Writes the response body of any version. `answers` stand in the order of `request.partitions`; `names` is the frame that
 /// the request was parsed from, or what [`ProduceRequest::detach`] returned. `node_endpoints` is left out
 /// below version 10.
 pub fn write_response(
@@ -194,10 +212,12 @@ pub fn write_response(
             out.put_u8(0);
         }
     }
-    out.put_i32(throttle_time_ms);
     if flexible {
+        out.put_i32(throttle_time_ms);
         let endpoints = if version >= 10 { node_endpoints } else { &[] };
         put_node_endpoints_tag(out, endpoints);
+    } else if version >= 1 {
+        out.put_i32(throttle_time_ms);
     }
 }
 
@@ -206,9 +226,11 @@ fn put_partition(version: i16, out: &mut BytesMut, partition: PartitionIndex, an
     out.put_i32(partition.0);
     out.put_i16(answer.error.code());
     out.put_i64(answer.base_offset.0);
-    out.put_i64(answer.log_append_time.0);
     if version >= 5 {
+        out.put_i64(answer.log_append_time.0);
         out.put_i64(answer.log_start_offset.0);
+    } else if version >= 2 {
+        out.put_i64(answer.log_append_time.0);
     }
     if version >= 8 {
         wire::put_count(out, flexible, answer.record_errors.len());

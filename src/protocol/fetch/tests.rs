@@ -253,6 +253,77 @@ fn a_response_of_every_version_is_read_by_the_crate() {
     }
 }
 
+/// A body of a version below 4.
+fn old_frame(version: i16) -> Vec<u8> {
+    let mut frame = Vec::new();
+    frame.put_i32(-1);
+    frame.put_i32(500);
+    frame.put_i32(1);
+    if version >= 3 {
+        frame.put_i32(4_000_000);
+    }
+    frame.put_i32(1);
+    wire::put_string(&mut frame, false, Some("the topic"));
+    frame.put_i32(1);
+    frame.put_i32(3);
+    frame.put_i64(1 << 40);
+    frame.put_i32(1 << 20);
+    frame
+}
+
+#[test]
+fn a_request_of_an_old_version_has_a_limit_for_all_since_3() {
+    for version in 0..=3 {
+        let frame = old_frame(version);
+        let request = parse_before_batches(version, &frame, 0).unwrap();
+        assert_eq!((request.replica_id, request.max_wait_ms, request.min_bytes), (BrokerId(-1), 500, 1));
+        assert_eq!(request.max_bytes, if version >= 3 { 4_000_000 } else { i32::MAX });
+        assert_eq!((request.session_id, request.session_epoch), (0, -1));
+        assert_eq!(request.isolation_level, IsolationLevel::ReadUncommitted);
+        let at = &request.topics[0].partitions[0];
+        assert_eq!(request.topics[0].topic, topic_key(version));
+        assert_eq!((at.partition.0, at.fetch_offset.0, at.max_bytes), (3, 1 << 40, 1 << 20));
+        assert_eq!(at.current_leader_epoch, LeaderEpoch::NONE);
+        for end in 0..frame.len() {
+            assert!(parse_before_batches(version, &frame[..end], 0).is_err(), "cut at {end}");
+        }
+    }
+}
+
+#[test]
+fn a_response_of_an_old_version_has_the_fields_of_its_time() {
+    for version in 0..=3 {
+        let mut expected = Vec::new();
+        if version >= 1 {
+            expected.put_i32(30);
+        }
+        expected.put_i32(2);
+        for count in [3, 0] {
+            wire::put_string(&mut expected, false, Some("the topic"));
+            expected.put_i32(count);
+            for (answer, records) in answers().iter().take(count as usize) {
+                expected.put_i32(answer.partition.0);
+                expected.put_i16(answer.error.code());
+                expected.put_i64(answer.high_watermark.0);
+                expected.put_i32(records.len() as i32);
+                expected.put_slice(records);
+            }
+        }
+        assert_eq!(write(version, &answers(), &[]), expected, "version {version}");
+    }
+}
+
+#[test]
+fn the_parser_of_old_versions_takes_any_bytes() {
+    for version in [2, 3] {
+        let corpus = [old_frame(version)];
+        smoke(&format!("fetch_before_batches/{version}"), &corpus, 60_000, |input| {
+            let (_, allocated) = allocated_by(|| parse_before_batches(version, input, 0));
+            assert!(allocated <= 64 + 16 * input.len(), "allocated {allocated}");
+        });
+    }
+}
+
 #[test]
 #[should_panic(expected = "every announced partition is written")]
 fn a_response_with_a_missing_partition_is_our_bug() {

@@ -114,6 +114,89 @@ fn parsing_again_reuses_the_memory() {
     assert_eq!((request.partitions.as_ptr(), request.partitions.capacity()), before);
 }
 
+/// A frame of a version below 3, and where the body begins.
+fn old_frame() -> (Vec<u8>, usize) {
+    let mut frame = b"header".to_vec();
+    frame.put_i16(1);
+    frame.put_i32(1500);
+    frame.put_i32(2);
+    for (name, partitions) in [("first", [3, 0]), ("second topic", [1, 2])] {
+        wire::put_string(&mut frame, false, Some(name));
+        frame.put_i32(2);
+        for partition in partitions {
+            frame.put_i32(partition);
+            frame.put_i32(4);
+            frame.put_slice(b"sets");
+        }
+    }
+    (frame, 6)
+}
+
+#[test]
+fn a_request_of_an_old_version_has_no_transactional_id() {
+    let (frame, body) = old_frame();
+    for version in 0..=2 {
+        let mut request = ProduceRequest { transactional_id: Some(0..3), ..ProduceRequest::default() };
+        parse_before_batches(version, &frame, body, &mut request).unwrap();
+        assert_eq!((request.transactional_id.clone(), request.acks, request.timeout_ms), (None, 1, 1500));
+        let partitions: Vec<i32> = request.partitions.iter().map(|entry| entry.partition.0).collect();
+        assert_eq!(partitions, [3, 0, 1, 2]);
+        assert!(request.partitions.iter().all(|entry| &frame[entry.records.clone().unwrap()] == b"sets"));
+        for end in 0..frame.len() {
+            assert!(
+                parse_before_batches(version, &frame[..end], body, &mut request).is_err(),
+                "cut at {end}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_response_of_an_old_version_has_the_fields_of_its_time() {
+    let (frame, body) = old_frame();
+    let mut request = ProduceRequest::default();
+    parse_before_batches(0, &frame, body, &mut request).unwrap();
+    request.partitions.truncate(1);
+    let answer = PartitionAnswer {
+        base_offset: Offset(7),
+        log_append_time: Timestamp(9),
+        log_start_offset: Offset(5),
+        ..PartitionAnswer::refused(ErrorCode::None)
+    };
+    for version in 0..=2 {
+        let mut expected = Vec::new();
+        expected.put_i32(1);
+        wire::put_string(&mut expected, false, Some("first"));
+        expected.put_i32(1);
+        expected.put_i32(3);
+        expected.put_i16(0);
+        expected.put_i64(7);
+        if version == 2 {
+            expected.put_i64(9);
+        }
+        if version >= 1 {
+            expected.put_i32(250);
+        }
+        let mut out = BytesMut::new();
+        write_response(version, &mut out, &frame, &request, std::slice::from_ref(&answer), 250, &[]);
+        assert_eq!(out, expected, "version {version}");
+    }
+}
+
+#[test]
+fn the_parser_of_old_versions_takes_any_bytes() {
+    let (frame, body) = old_frame();
+    smoke("produce_before_batches", &[frame[body..].to_vec()], 60_000, |input| {
+        let mut request = ProduceRequest::default();
+        let (parsed, allocated) = allocated_by(|| parse_before_batches(2, input, 0, &mut request));
+        assert!(allocated <= 64 + 64 * input.len(), "allocated {allocated}");
+        if parsed.is_ok() {
+            let ends = request.partitions.iter().filter_map(|partition| Some(partition.records.clone()?.end));
+            assert!(ends.max().is_none_or(|end| end <= input.len()));
+        }
+    });
+}
+
 fn answers(count: usize) -> Vec<PartitionAnswer> {
     let mut answers = vec![
         PartitionAnswer {
