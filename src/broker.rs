@@ -27,6 +27,7 @@ use crate::env::clock::Clock;
 use crate::env::rng::Rng;
 use crate::handlers::Handlers;
 use crate::handlers::configs::Configs;
+use crate::handlers::conversions::Conversions;
 use crate::handlers::fetch::session::SessionCache;
 use crate::handlers::groups::Groups;
 use crate::handlers::producer_ids::ProducerIds;
@@ -176,6 +177,7 @@ impl Broker {
             loggers,
             quotas,
             transactions,
+            conversions: Conversions::default(),
             clock: clock.clone(),
             rng: Rng::system(),
         });

@@ -63,8 +63,9 @@
 //! - KIP-57 the header checksum of LZ4 frames: `protocol/message_set/lz4.rs`
 //! - KIP-58 least lag before compaction: `log/compaction/dirt.rs`
 //! - KIP-62 rebalance timeout: `handlers/join_group.rs`
-//! - KIP-74 byte limits of a fetch: `handlers/fetch/mod.rs`, `log/read.rs`
-//! - KIP-79 offsets by time: `handlers/list_offsets.rs`, `replication/replica.rs`
+//! - KIP-74 byte limits of a fetch: `handlers/fetch/mod.rs`, `handlers/fetch/message_sets.rs`, `log/read.rs`
+//! - KIP-79 offsets by time: `handlers/list_offsets.rs`, `replication/replica.rs`; before it:
+//!   `handlers/list_offsets/segments.rs`
 //! - KIP-98 idempotent producers, transactions, batch format 2, isolation: `log/producer_state.rs`, `log/append.rs`,
 //!   `handlers/init_producer_id.rs`, `protocol/batch.rs`, `protocol/summary.rs`, `handlers/fetch/mod.rs`; offsets in
 //!   transactions: `coordinator/group/transactional.rs`, `coordinator/transaction/mod.rs`,
@@ -74,7 +75,7 @@
 //! - KIP-101 leader epochs instead of high watermarks for truncation: `log/epochs.rs`,
 //!   `handlers/offset_for_leader_epoch.rs`
 //! - KIP-107 deletion of records: `handlers/delete_records.rs`, `replication/replica.rs`, `replication/checkpoints.rs`
-//! - KIP-110 zstd: `protocol/validate.rs`, `protocol/message_set/downgrade.rs`
+//! - KIP-110 zstd: `protocol/validate.rs`, `protocol/message_set/downgrade.rs`, `handlers/fetch/message_sets.rs`
 //! - KIP-113 moves between log directories: `handlers/alter_replica_log_dirs.rs`, `handlers/describe_log_dirs.rs`,
 //!   `replication/moves.rs`, `log/copy.rs`
 //! - KIP-124 quotas on time: `handlers/quotas.rs`

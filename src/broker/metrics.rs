@@ -59,10 +59,16 @@ fn render_traffic(exposition: &mut Exposition, replicas: &Registry, image: &Clus
     let topics = image.topics.values();
     let topics: Vec<(&str, &Totals)> =
         topics.filter_map(|topic| Some((&*topic.name, report.topics.get(&topic.id)?))).collect();
-    let families: [Family<Totals, u64>; 3] = [
+    let families: [Family<Totals, u64>; 5] = [
         ("messagesin", "Records that producers sent.", |totals| totals.records_in),
         ("bytesin", "Bytes of records that producers sent.", |totals| totals.bytes_in),
         ("bytesout", "Bytes of records that consumers fetched.", |totals| totals.bytes_out),
+        ("producemessageconversions", "Records that came in an older message format.", |totals| {
+            totals.produce_conversions
+        }),
+        ("fetchmessageconversions", "Records that went out in an older message format.", |totals| {
+            totals.fetch_conversions
+        }),
     ];
     for (name, help, read) in families {
         let name = format!("kafka_server_brokertopicmetrics_{name}_total");

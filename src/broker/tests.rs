@@ -9,6 +9,7 @@ mod consumer_groups;
 mod durability;
 mod fetching;
 mod groups;
+mod message_sets;
 mod metrics;
 mod moves;
 mod offsets;

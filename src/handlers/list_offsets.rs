@@ -1,8 +1,11 @@
-//! ListOffsets (key 2), v1-11: where a partition begins, ends, or reaches a point in time.
+//! ListOffsets (key 2), v0-11: where a partition begins, ends, or reaches a point in time. What v0 answers instead is
+//! [`segments`]'s.
 //!
 //! KIP-79 (by time), KIP-320 (epochs), KIP-734 (max timestamp), KIP-405, KIP-1005 and KIP-1023 (tiered storage,
 //! of which there is none); v11 has the bytes of v10. Times are looked up off the worker, because that reads
 //! segments. Kafka: `ReplicaManager.fetchOffset`, `UnifiedLog.fetchOffsetByTimestamp`.
+
+pub mod segments;
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -24,6 +24,7 @@ mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod consumer_groups;
 pub mod context;
+pub mod conversions;
 mod coordinator_topic;
 mod create_acls;
 mod create_delegation_token;
@@ -110,6 +111,7 @@ use crate::telemetry::metrics::WorkerMetrics;
 
 const PRODUCE: i16 = 0;
 const FETCH: i16 = 1;
+const LIST_OFFSETS: i16 = 2;
 const API_VERSIONS: i16 = 18;
 
 /// The handlers of one worker thread.
@@ -151,8 +153,11 @@ impl Service for Handlers {
         let Some(api) = table::find(self.apis, key) else {
             return Handled::Close("an API that is not served");
         };
-        if !api.serves(version) {
-            return self.refuse_version(api, frame, out);
+        if !api.is_common(version) {
+            return match api.serves(version) {
+                true => self.handle_old(session, api, version, frame),
+                false => self.refuse_version(api, frame, out),
+            };
         }
         let Ok(header) = shapes::check_header(shapes::is_flexible(key, version), frame) else {
             return Handled::Close("a request header that cannot be read");
@@ -189,6 +194,46 @@ impl Service for Handlers {
 }
 
 impl Handlers {
+    /// A version from before record batches. Few clients speak them, so all others are asked nothing more.
+    #[cold]
+    fn handle_old(
+        &self,
+        session: &Rc<ConnectionInfo>,
+        api: &'static table::Api,
+        version: i16,
+        frame: &[u8],
+    ) -> Handled {
+        let Ok(header) = shapes::check_header(false, frame) else {
+            return Handled::Close("a request header that cannot be read");
+        };
+        let limit = self.services.config().network.klamm_request_max_bytes;
+        if api.key != PRODUCE && frame.len() > limit {
+            return Handled::Close("a request beyond klamm.request.max.bytes");
+        }
+        let clock = &self.services.clock;
+        let meter =
+            self.services.quotas.meter(header.client_id.as_deref(), || clock.uptime_us()).map(Rc::new);
+        let context = RequestContext {
+            services: self.services.clone(),
+            connection: session.clone(),
+            api,
+            version,
+            correlation_id: header.correlation_id,
+            meter: meter.clone(),
+            client_id: None,
+        };
+        let handled = match api.key {
+            PRODUCE => produce::message_sets::handle(&context, frame, header.body_start),
+            FETCH => fetch::message_sets::handle(&context, frame, header.body_start),
+            LIST_OFFSETS => list_offsets::segments::handle(&context, frame, header.body_start),
+            _ => Handled::Close("an old version without a handler"),
+        };
+        if let Some(meter) = meter {
+            meter.handled(clock.uptime_us());
+        }
+        handled
+    }
+
     /// Kafka answers an unknown version of ApiVersions, so that a newer client learns what to speak, and closes
     /// the connection on any other.
     fn refuse_version(&self, api: &'static table::Api, frame: &[u8], out: &mut Output) -> Handled {

@@ -1,11 +1,13 @@
-//! Produce (key 0), v3-13: validates, appends in place, answers when `acks` is satisfied.
+//! Produce (key 0), v0-13: validates, appends in place, answers when `acks` is satisfied.
 //!
 //! The hot path: the records stay in the connection's buffer, are checked without a lock, and reach the page
 //! cache by one write before the next await. Only records that begin a transaction in their partition are copied,
-//! and wait for its coordinator ([`transactions`]). The bytes of the message are `protocol::produce`'s business, what a
+//! and wait for its coordinator ([`transactions`]); what comes without record batches, below v3, is converted first
+//! ([`message_sets`]). The bytes of the message are `protocol::produce`'s business, what a
 //! partition accepts is `protocol::validate`'s. Kafka: `KafkaApis.handleProduceRequest`,
 //! `ReplicaManager.appendRecords`.
 
+pub mod message_sets;
 mod transactions;
 
 use std::sync::Arc;
@@ -137,22 +139,34 @@ fn append_all(context: &RequestContext, scratch: &mut Scratch, frame: &mut [u8],
             }
             let replica = find_replica(context, partition, frame).map_err(PartitionAnswer::refused)?;
             let records = &mut frame[partition.records.clone().unwrap_or(0..0)];
-            match append(context, &replica, records, (request.acks, verification), now) {
+            match append(context.version, &replica, records, (request.acks, verification), now) {
                 Ok(appended) => Ok((replica, appended)),
                 Err(error) => Err(refuse(context.version, &replica, records, error)),
             }
         });
-        match appended {
-            Ok((replica, appended)) => {
-                answers.push(accepted(&appended));
-                if let Some(required) = replica.still_required(&appended, request.acks == ACKS_ALL)
-                    && request.acks != ACKS_NONE
-                {
-                    waiting.push(Waiting { index, replica, required });
-                }
+        settle(index, request.acks, appended, answers, waiting);
+    }
+}
+
+/// Notes the answer of the partition at `index`, and what it waits for.
+#[inline(always)]
+fn settle(
+    index: usize,
+    acks: i16,
+    appended: Result<(Arc<Replica>, LeaderAppend), PartitionAnswer>,
+    answers: &mut Vec<PartitionAnswer>,
+    waiting: &mut Vec<Waiting>,
+) {
+    match appended {
+        Ok((replica, appended)) => {
+            answers.push(accepted(&appended));
+            if let Some(required) = replica.still_required(&appended, acks == ACKS_ALL)
+                && acks != ACKS_NONE
+            {
+                waiting.push(Waiting { index, replica, required });
             }
-            Err(refused) => answers.push(refused),
         }
+        Err(refused) => answers.push(refused),
     }
 }
 
@@ -176,14 +190,14 @@ fn find_replica(
 }
 
 fn append(
-    context: &RequestContext,
+    version: i16,
     replica: &Arc<Replica>,
     records: &mut [u8],
     (acks, verification): (i16, Verification),
     now: Timestamp,
 ) -> Result<LeaderAppend, ProduceError> {
     let config = replica.config();
-    let validated = validate_produce(records, &rules(context.version, replica, &config, now))?;
+    let validated = validate_produce(records, &rules(version, replica, &config, now))?;
     let mut replacement = validated.replacement;
     let batch = match &mut replacement {
         Some(replacement) => replacement.as_mut_slice(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::configs::Configs;
+use super::conversions::Conversions;
 use super::fetch::session::SessionCache;
 use super::groups::{self, Groups};
 use super::producer_ids::ProducerIds;
@@ -36,6 +37,7 @@ pub struct Services {
     pub loggers: Loggers,
     pub quotas: Arc<ClientQuotas>,
     pub transactions: Arc<Transactions>,
+    pub conversions: Conversions,
     pub clock: Clock,
     pub rng: Rng,
 }

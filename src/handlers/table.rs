@@ -20,14 +20,21 @@ pub struct Api {
     /// Lowest version that gets an answer.
     pub min_version: i16,
     pub max_version: i16,
-    /// Lowest version in the ApiVersions answer; Kafka's is lower than what it serves for Produce.
+    /// Lowest version in the ApiVersions answer; that of Kafka 4 is lower than what it serves for Produce.
     pub advertised_min_version: i16,
+    /// Lowest version that goes the common way; those below it, of clients before record batches, have their own.
+    pub common_since: i16,
 }
 
 impl Api {
     /// Whether a request of this version gets an answer.
     pub fn serves(&self, version: i16) -> bool {
         (self.min_version..=self.max_version).contains(&version)
+    }
+
+    /// Whether a request of this version is handled as its newest ones are.
+    pub fn is_common(&self, version: i16) -> bool {
+        (self.common_since..=self.max_version).contains(&version)
     }
 
     /// This row in a release that advertises `versions`. `None` when none of them is served.
@@ -37,24 +44,31 @@ impl Api {
             min_version: self.min_version.max(first),
             max_version: self.max_version.min(last),
             advertised_min_version: self.advertised_min_version.max(first),
+            common_since: self.common_since.max(first),
             ..*self
         };
         (api.min_version <= api.max_version).then_some(api)
     }
 }
 
+/// The version that stands in a row, or else the lowest.
+const fn since(common_since: &[i16], min_version: i16) -> i16 {
+    if common_since.is_empty() { min_version } else { common_since[0] }
+}
+
 macro_rules! api_table {
     (
-        hot { $( $hot_key:literal $hot_name:literal $hot_min:literal ..= $hot_max:literal advertised from $hot_from:literal; )* }
-        cold { $( $key:literal $module:ident $request:ident $name:literal $min:literal ..= $max:literal; )* }
+        hot { $( $hot_key:literal $hot_name:literal $hot_min:literal ..= $hot_max:literal common since $hot_since:literal; )* }
+        cold { $( $key:literal $module:ident $request:ident $name:literal $min:literal ..= $max:literal
+                  $( common since $since:literal )?; )* }
     ) => {
         /// Every served message, by key.
         pub const APIS: &[Api] = &{
             let mut apis = [
                 $( Api { key: $hot_key, name: $hot_name, min_version: $hot_min, max_version: $hot_max,
-                         advertised_min_version: $hot_from }, )*
+                         advertised_min_version: $hot_min, common_since: $hot_since }, )*
                 $( Api { key: $key, name: $name, min_version: $min, max_version: $max,
-                         advertised_min_version: $min }, )*
+                         advertised_min_version: $min, common_since: since(&[ $( $since )? ], $min) }, )*
             ];
             // Kafka sends the keys in ascending order.
             let mut sorted = 1;
@@ -96,8 +110,9 @@ macro_rules! api_table {
                 $(
                     let range = <$request as Message>::VERSIONS;
                     let by_hand = BY_HAND.contains(&($key, $max));
+                    let since = since(&[ $( $since )? ], $min);
                     let old_by_hand = OLD_BY_HAND.contains(&$key);
-                    assert!($min >= range.min || old_by_hand && $min == 0, "{}", $name);
+                    assert!(since >= range.min || old_by_hand && $min == 0, "{}", $name);
                     assert!($max <= range.max || by_hand, "{}", $name);
                 )*
             }
@@ -112,12 +127,12 @@ macro_rules! api_table {
 
 api_table! {
     hot {
-        0 "Produce" 3..=13 advertised from 0;
-        1 "Fetch" 4..=18 advertised from 4;
-        18 "ApiVersions" 0..=5 advertised from 0;
+        0 "Produce" 0..=13 common since 3;
+        1 "Fetch" 0..=18 common since 4;
+        18 "ApiVersions" 0..=5 common since 0;
     }
     cold {
-        2 list_offsets ListOffsetsRequest "ListOffsets" 1..=11;
+        2 list_offsets ListOffsetsRequest "ListOffsets" 0..=11 common since 1;
         3 metadata MetadataRequest "Metadata" 0..=13;
         8 offset_commit OffsetCommitRequest "OffsetCommit" 0..=10;
         9 offset_fetch OffsetFetchRequest "OffsetFetch" 0..=10;

@@ -1,4 +1,4 @@
-//! Finding records by their time, exact inside a batch.
+//! Finding records by their time, exact inside a batch, and segments by theirs.
 //!
 //! Batches are decompressed here, within a bound, because only the records tell their timestamps. Kafka:
 //! `UnifiedLog.fetchOffsetByTimestamp`, `FileRecords.searchForTimestamp`.
@@ -50,6 +50,24 @@ impl LogView {
                 largest = largest.max(segment.largest_timestamp()?.timestamp);
             }
             if largest == Timestamp::NONE { Ok(None) } else { self.search(largest, limits) }
+        })
+    }
+
+    /// The first offset of each segment and when the segment was last written, oldest first. Behind a last segment that
+    /// is not empty the end of the log follows, with `now` (`UnifiedLog.legacyFetchOffsetsBefore`). Reads from disk.
+    pub fn segment_times(&self, now: Timestamp) -> Result<Vec<(Offset, Timestamp)>, ReadError> {
+        self.until_no_truncation(|| {
+            let (log_start_offset, log_end_offset) = (self.log_start_offset(), self.log_end_offset());
+            let segments = self.segments();
+            let mut times = Vec::with_capacity(segments.len() + 1);
+            for segment in segments.iter() {
+                times.push((segment.base_offset().max(log_start_offset), segment.modified()?));
+            }
+            // A log that was never written to has no segment here; in Kafka it has an empty one.
+            if segments.last().is_none_or(|last| last.base_offset() < log_end_offset) {
+                times.push((log_end_offset, now));
+            }
+            Ok(times)
         })
     }
 

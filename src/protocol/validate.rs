@@ -199,7 +199,7 @@ fn accept(batch: Batch<'_>, rules: &ProduceRules<'_>) -> Result<BatchSummary, Pr
 }
 
 /// All records of one compressed batch together. Kafka has no such limit; producers stay far below it.
-fn most_decompressed_bytes(rules: &ProduceRules<'_>) -> usize {
+pub fn most_decompressed_bytes(rules: &ProduceRules<'_>) -> usize {
     (64 << 20) + rules.max_message_bytes.saturating_mul(16).min(1 << 30)
 }
 

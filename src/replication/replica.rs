@@ -423,6 +423,11 @@ impl Replica {
         self.view.load().max_timestamp(time_limits(up_to)).map_err(|error| self.read_failed(error))
     }
 
+    /// Where segments begin and when they were last written, oldest first. Reads from disk.
+    pub fn segment_times(&self, now: Timestamp) -> Result<Vec<(Offset, Timestamp)>, ErrorCode> {
+        self.view.load().segment_times(now).map_err(|error| self.read_failed(error))
+    }
+
     pub(super) fn read_failed(&self, error: ReadError) -> ErrorCode {
         match error {
             ReadError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
@@ -437,6 +442,16 @@ impl Replica {
     /// Counts records that go to a consumer.
     pub fn sent(&self, size_bytes: usize) {
         self.traffic.sent(size_bytes);
+    }
+
+    /// Counts messages of an old producer that were made a batch and appended.
+    pub fn converted_up(&self, record_count: u32) {
+        self.traffic.converted_up(record_count);
+    }
+
+    /// Counts records that were made messages for an old consumer.
+    pub fn converted_down(&self, record_count: u32) {
+        self.traffic.converted_down(record_count);
     }
 
     /// The largest epoch that is not above `epoch`, and where it ends (KIP-320).

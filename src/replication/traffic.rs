@@ -18,6 +18,8 @@ pub struct Traffic {
     bytes_in: AtomicU64,
     records_in: AtomicU64,
     bytes_out: AtomicU64,
+    produce_conversions: AtomicU64,
+    fetch_conversions: AtomicU64,
 }
 
 impl Traffic {
@@ -32,11 +34,23 @@ impl Traffic {
         self.bytes_out.fetch_add(size_bytes as u64, Ordering::Relaxed);
     }
 
+    /// Messages of an old producer became a batch.
+    pub fn converted_up(&self, record_count: u32) {
+        self.produce_conversions.fetch_add(u64::from(record_count), Ordering::Relaxed);
+    }
+
+    /// Records became messages for an old consumer.
+    pub fn converted_down(&self, record_count: u32) {
+        self.fetch_conversions.fetch_add(u64::from(record_count), Ordering::Relaxed);
+    }
+
     fn totals(&self) -> Totals {
         Totals {
             bytes_in: self.bytes_in.load(Ordering::Relaxed),
             records_in: self.records_in.load(Ordering::Relaxed),
             bytes_out: self.bytes_out.load(Ordering::Relaxed),
+            produce_conversions: self.produce_conversions.load(Ordering::Relaxed),
+            fetch_conversions: self.fetch_conversions.load(Ordering::Relaxed),
         }
     }
 }
@@ -47,6 +61,10 @@ pub struct Totals {
     pub bytes_in: u64,
     pub records_in: u64,
     pub bytes_out: u64,
+    /// Records that came as messages of an older format.
+    pub produce_conversions: u64,
+    /// Records that went out as messages of an older format.
+    pub fetch_conversions: u64,
 }
 
 impl AddAssign for Totals {
@@ -54,6 +72,8 @@ impl AddAssign for Totals {
         self.bytes_in += other.bytes_in;
         self.records_in += other.records_in;
         self.bytes_out += other.bytes_out;
+        self.produce_conversions += other.produce_conversions;
+        self.fetch_conversions += other.fetch_conversions;
     }
 }
 
@@ -119,7 +139,15 @@ mod tests {
         book.of(TOPIC, PartitionIndex(1)).received(50, 1);
         book.of(TOPIC, PartitionIndex(0)).received(100, 2);
         book.of(TOPIC, PartitionIndex(0)).sent(70);
-        let expected = Totals { bytes_in: 250, records_in: 5, bytes_out: 70 };
+        book.of(TOPIC, PartitionIndex(0)).converted_up(4);
+        book.of(TOPIC, PartitionIndex(1)).converted_down(3);
+        let expected = Totals {
+            bytes_in: 250,
+            records_in: 5,
+            bytes_out: 70,
+            produce_conversions: 4,
+            fetch_conversions: 3,
+        };
         assert_eq!(book.report(), TrafficReport { topics: [(TOPIC, expected)].into(), all_topics: expected });
     }
 
@@ -129,7 +157,7 @@ mod tests {
         book.of(TOPIC, PartitionIndex(0)).received(100, 2);
         book.forget(TOPIC);
         book.forget(TOPIC);
-        let all_topics = Totals { bytes_in: 100, records_in: 2, bytes_out: 0 };
+        let all_topics = Totals { bytes_in: 100, records_in: 2, ..Totals::default() };
         assert_eq!(book.report(), TrafficReport { topics: HashMap::new(), all_topics });
     }
 }

@@ -8,6 +8,7 @@ use kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest, metadata_req
 
 use super::Fixture;
 use super::client::{Client, batch, fetch, produce, topic_name, values};
+use super::message_sets;
 use super::topics::delete;
 use crate::broker::Broker;
 use crate::broker::control::ControlRuntime;
@@ -88,6 +89,24 @@ fn traffic_sizes_and_offsets_are_what_clients_did() {
         ("kafka_network_requestmetrics_requests_total{request=\"Produce\",version=\"9\"}", 2),
         ("kafka_network_requestmetrics_total_time_seconds_count{request=\"Fetch\"}", 1),
         ("kafka_server_socket_server_metrics_connection_count{listener=\"PLAINTEXT\"}", 1),
+    ]);
+}
+
+#[test]
+fn conversions_of_message_formats_are_counted() {
+    let fixture = start();
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 1, &[]);
+    client.produce(9, ("t", id), 0, batch(&["new"]));
+    let old = message_sets::set(&[message_sets::message(0, 0, "old"), message_sets::message(0, 1, "older")]);
+    assert_eq!(message_sets::produce(&mut client, 1, &old), (0, 1));
+    message_sets::fetch_from(&mut client, 1, &[0], 1 << 20);
+    client.fetch(12, ("t", id), 0, 0);
+    Scrape::of(&fixture).check(&[
+        ("kafka_server_brokertopicmetrics_producemessageconversions_total{topic=\"t\"}", 2),
+        ("kafka_server_brokertopicmetrics_fetchmessageconversions_total{topic=\"t\"}", 3),
+        ("kafka_server_brokertopicmetrics_fetchmessageconversions_total", 3),
+        ("kafka_network_requestmetrics_requests_total{request=\"Produce\",version=\"1\"}", 1),
     ]);
 }
 

@@ -16,12 +16,12 @@ use crate::protocol::ids::{ProducerEpoch, ProducerId, Uuid};
 use crate::protocol::records::{BatchHeader, RecordIter};
 
 /// Partitions take any transaction that its producer brings, as they did before KIP-890.
-const UNVERIFIED: &[(&str, &str)] = &[("transaction.partition.verification.enable", "false")];
+pub const UNVERIFIED: &[(&str, &str)] = &[("transaction.partition.verification.enable", "false")];
 const READ_UNCOMMITTED: i8 = 0;
 pub const READ_COMMITTED: i8 = 1;
 
 /// A batch of producer 7 in epoch 0.
-fn transactional(base_sequence: i32, values: &[&str]) -> Vec<u8> {
+pub fn transactional(base_sequence: i32, values: &[&str]) -> Vec<u8> {
     let header = BatchHeader {
         transactional: true,
         producer_id: ProducerId(7),
@@ -37,13 +37,13 @@ fn request(version: i16, topic: (&str, Uuid), records: Vec<u8>, acks: i16) -> Pr
     client::produce(version, topic, 0, records, acks).with_transactional_id(Some(id))
 }
 
-fn produce(client: &mut Client, version: i16, topic: (&str, Uuid), records: Vec<u8>) -> (i16, i64) {
+pub fn produce(client: &mut Client, version: i16, topic: (&str, Uuid), records: Vec<u8>) -> (i16, i64) {
     let response = client.call(version, &request(version, topic, records, -1));
     let answer = &response.responses[0].partition_responses[0];
     (answer.error_code, answer.base_offset)
 }
 
-fn end(
+pub fn end(
     producer_epoch: i16,
     is_commit: bool,
     coordinator_epoch: i32,
@@ -62,7 +62,7 @@ fn end(
 }
 
 /// The answer for the one partition.
-fn write_marker(client: &mut Client, request: &WriteTxnMarkersRequest) -> i16 {
+pub fn write_marker(client: &mut Client, request: &WriteTxnMarkersRequest) -> i16 {
     let answer = client.call(1, request).markers.remove(0);
     assert_eq!(answer.producer_id.0, 7);
     answer.topics[0].partitions[0].error_code

@@ -73,7 +73,7 @@ pub fn look(services: &Services, session: &mut FetchSession, slots: &[Slot], lim
 }
 
 /// The replica behind a slot, found again when it was closed. `None` for a forgotten slot.
-fn find_replica(
+pub fn find_replica(
     services: &Services,
     session: &mut FetchSession,
     slot: Slot,

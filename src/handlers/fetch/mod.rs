@@ -1,10 +1,12 @@
-//! Fetch (key 1), v4-18: records as file ranges, with sessions and long polls.
+//! Fetch (key 1), v0-18: records as file ranges, with sessions and long polls. What has to be converted, below v4, is
+//! [`message_sets`]'s.
 //!
-//! KIP-227 (sessions), KIP-320 (epochs), KIP-516 (topic ids), KIP-74 (byte limits), KIP-98 (isolation).
+//! KIP-227 (sessions), KIP-320 (epochs), KIP-516 (topic ids), KIP-74 (byte limits), KIP-98 (isolation), KIP-110 (zstd).
 //! The main line: take what the session's partitions have marked, look at each once, answer; when there is
 //! too little, park until enough has come in. Kafka: `KafkaApis.handleFetchRequest`, `DelayedFetch`.
 
 pub mod look;
+pub mod message_sets;
 pub mod session;
 
 use std::time::Duration;
@@ -15,7 +17,7 @@ use super::context::RequestContext;
 use super::reply::{Handled, Output};
 use crate::env::fs::FileRegion;
 use crate::protocol::errors::ErrorCode;
-use crate::protocol::fetch::{self, FetchRequest, ResponseWriter};
+use crate::protocol::fetch::{self, FetchRequest, PartitionAnswer, ResponseWriter};
 use crate::protocol::ids::{BrokerId, Offset};
 use crate::replication::subscription::Slot;
 
@@ -23,6 +25,9 @@ use crate::replication::subscription::Slot;
 const FINAL_EPOCH: i32 = -1;
 /// Session epoch that opens a session.
 const INITIAL_EPOCH: i32 = 0;
+
+/// Clients of this version know zstd (KIP-110).
+const ZSTD_SINCE: i16 = 10;
 
 /// What a partition's answer takes besides its records, about.
 const PARTITION_SIZE_BYTES: usize = 40;
@@ -167,6 +172,9 @@ impl Fetch {
             self.slots.append(&mut marked);
         }
         let mut news = look(&context.services, &mut session, &self.slots, self.limits);
+        if context.version < ZSTD_SINCE {
+            refuse_zstd(&mut session, &mut news);
+        }
         // First, so that those who got nothing come first in the next look.
         for news in news.iter().filter(|news| news.has_more && !news.is_urgent()) {
             session.subscription.mark(news.slot);
@@ -185,7 +193,7 @@ impl Fetch {
             session.subscription.found_bytes(found_bytes as i64);
             return Looked::TooLittle;
         }
-        for news in &news {
+        for news in &mut news {
             // Until the client asks for the next offset, this partition has something to tell: an answer
             // may be lost on the way.
             if news.records.is_some() || news.is_urgent() {
@@ -194,6 +202,7 @@ impl Fetch {
             let Some(watched) = session.watched(news.slot) else { continue };
             let told_an_error = news.answer.error != ErrorCode::None;
             if told_an_error {
+                news.answer.error = message_sets::told(context.version, news.answer.error);
                 context.failed(news.answer.error);
             }
             watched.told_high_watermark =
@@ -269,6 +278,18 @@ impl Fetch {
             }
             writer.end(&mut out.bytes, &[]);
         });
+    }
+}
+
+/// Takes back what was found in topics that are kept in a codec which the client does not know.
+#[cold]
+fn refuse_zstd(session: &mut FetchSession, all_news: &mut [News]) {
+    for news in all_news {
+        let replica = session.watched(news.slot).and_then(|watched| watched.replica.as_ref());
+        if let Some(Err(code)) = replica.map(|replica| message_sets::refuse_zstd(replica)) {
+            news.answer = PartitionAnswer::refused(news.answer.partition, code);
+            (news.records, news.has_more) = (None, false);
+        }
     }
 }
 

@@ -72,10 +72,6 @@ fn a_release_is_all_that_kafka_had_but_for_what_klamm_lacks() {
 
 /// Keys, and the versions of them that some release serves.
 const MISSING: &[(i16, RangeInclusive<i16>)] = &[
-    // Message sets: Produce, Fetch, ListOffsets.
-    (0, 0..=2),
-    (1, 0..=3),
-    (2, 0..=0),
     // Between brokers: LeaderAndIsr, StopReplica, UpdateMetadata, ControlledShutdown.
     (4, 0..=6),
     (5, 0..=3),

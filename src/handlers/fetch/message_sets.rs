@@ -1,0 +1,363 @@
+//! Fetch v0-3: records for consumers that know no record batches, read into memory and converted down.
+//!
+//! There are no sessions and no isolation in these versions. The main line is that of all fetches: look at each
+//! partition once, answer, or wait until enough has come in. Differences: below v3 nothing is answered beyond a
+//! partition's limit; and where there is nothing but what such a consumer cannot see (control batches), the search goes
+//! on behind it, while Kafka answers with the beginning of a message, which some consumers take for one that is too large.
+//!
+//! The size of the batches counts for the limits, as in Kafka; what they are converted to may be larger in the first
+//! batch of a partition. Kafka 3.9: `KafkaApis.handleFetchRequest`, `LazyDownConversionRecords`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BufMut;
+
+use super::PARTITION_SIZE_BYTES;
+use super::look::find_replica;
+use super::session::{FetchSession, Wanted};
+use crate::env::fs::FileRegion;
+use crate::handlers::context::RequestContext;
+use crate::handlers::reply::{Handled, Output};
+use crate::protocol::batch::{Batch, Compression};
+use crate::protocol::errors::ErrorCode;
+use crate::protocol::fetch::{self, FetchRequest, IsolationLevel, PartitionAnswer, ResponseWriter, TopicKey};
+use crate::protocol::ids::{BrokerId, Offset};
+use crate::protocol::message_set::{DowngradeError, Magic, downgrade};
+use crate::replication::replica::Replica;
+use crate::replication::subscription::Slot;
+
+/// Bytes of records that one answer is made of. All of it stands in memory, where Kafka converts piece by piece while it
+/// sends.
+const MOST_ANSWER_BYTES: usize = 16 << 20;
+
+/// KIP-74: the first batch of the answer comes whole, whatever the limits.
+const ALWAYS_A_BATCH_SINCE: i16 = 3;
+
+/// A fetch in flight.
+struct OldFetch {
+    session: FetchSession,
+    /// In the order of the request.
+    slots: Vec<Slot>,
+    is_follower: bool,
+    max_bytes: usize,
+    min_bytes: usize,
+    max_wait: Duration,
+}
+
+/// What a look found in one partition.
+struct Found {
+    slot: Slot,
+    answer: PartitionAnswer,
+    records: Option<Source>,
+    /// There are records, but not even the first batch fits the partition's limit. Waiting does not help.
+    is_too_large: bool,
+}
+
+/// Batches to be converted.
+struct Source {
+    replica: Arc<Replica>,
+    region: FileRegion,
+    from: Offset,
+    /// Of the partition, as the request has it.
+    max_bytes: usize,
+}
+
+/// What became of a [`Source`].
+struct Converted {
+    messages: Vec<u8>,
+    record_count: u32,
+    /// Up to where there was nothing to see, when there are no messages.
+    next_offset: Offset,
+}
+
+/// Answers, or parks. The body begins at `body_offset` of `frame`.
+pub fn handle(context: &RequestContext, frame: &[u8], body_offset: usize) -> Handled {
+    match fetch::parse_before_batches(context.version, frame, body_offset) {
+        Ok(request) => {
+            let fetch = OldFetch::new(context, request);
+            Handled::Wait(Box::pin(serve(context.clone(), fetch)))
+        }
+        Err(_) => Handled::Close("a fetch that cannot be read"),
+    }
+}
+
+/// Looks whenever enough has come in, and answers with what there is when the time is up.
+async fn serve(context: RequestContext, mut fetch: OldFetch) -> Output {
+    let mut deadline = std::pin::pin!(tokio::time::sleep(fetch.max_wait));
+    let mut time_is_up = fetch.max_wait.is_zero() || fetch.slots.is_empty() || fetch.min_bytes == 0;
+    loop {
+        fetch.session.subscription.take_ready(fetch.min_bytes as i64, &mut Vec::new());
+        let found = fetch.look(&context);
+        let found_bytes: usize = found.iter().map(Found::size_bytes).sum();
+        if found_bytes >= fetch.min_bytes || time_is_up || found.iter().any(Found::is_urgent) {
+            let Some(answers) = fetch.convert(&context, found).await else { return Output::closing() };
+            if time_is_up || answers.iter().any(Answered::has_news) {
+                return fetch.answer(&context, answers);
+            }
+        } else {
+            fetch.session.subscription.found_bytes(found_bytes as i64);
+        }
+        time_is_up = tokio::select! {
+            biased;
+            () = fetch.session.subscription.wait() => false,
+            () = &mut deadline => true,
+        };
+    }
+}
+
+impl Found {
+    /// Of the batches.
+    fn size_bytes(&self) -> usize {
+        self.records.as_ref().map_or(0, |source| source.region.size_bytes)
+    }
+
+    /// Whether a waiting client must be told at once.
+    fn is_urgent(&self) -> bool {
+        self.answer.error != ErrorCode::None || self.is_too_large
+    }
+}
+
+/// One partition of the answer.
+struct Answered {
+    slot: Slot,
+    answer: PartitionAnswer,
+    messages: Vec<u8>,
+    record_count: u32,
+    is_too_large: bool,
+}
+
+impl Answered {
+    fn has_news(&self) -> bool {
+        self.answer.error != ErrorCode::None || !self.messages.is_empty() || self.is_too_large
+    }
+}
+
+impl OldFetch {
+    fn new(context: &RequestContext, request: FetchRequest) -> OldFetch {
+        let wanted = request.topics.into_iter().flat_map(|topic| {
+            topic.partitions.into_iter().map(move |at| Wanted { topic: topic.topic.clone(), at })
+        });
+        let session = FetchSession::new(wanted, false);
+        let mut slots = Vec::new();
+        session.subscription.take_ready(0, &mut slots);
+        let max_bytes = (request.max_bytes.max(0) as usize)
+            .min(MOST_ANSWER_BYTES)
+            .min(context.services.config().network.fetch_max_bytes)
+            .min(context.max_fetch_bytes());
+        OldFetch {
+            session,
+            slots,
+            is_follower: request.replica_id >= BrokerId(0),
+            max_bytes,
+            min_bytes: (request.min_bytes.max(0) as usize).min(max_bytes),
+            max_wait: Duration::from_millis(request.max_wait_ms.max(0) as u64),
+        }
+    }
+
+    fn look(&mut self, context: &RequestContext) -> Vec<Found> {
+        // KIP-74: since v3 a client asks in another order each time. For clients before, the order is changed here, so that
+        // no partition is without room for ever.
+        let is_strict = context.version < ALWAYS_A_BATCH_SINCE;
+        let mut order = self.slots.clone();
+        if is_strict && !order.is_empty() {
+            let first = context.correlation_id.unsigned_abs() as usize % order.len();
+            order.rotate_left(first);
+        }
+        let mut remaining = self.max_bytes;
+        let mut at_least_one = !is_strict;
+        let mut all_found = Vec::with_capacity(order.len());
+        for slot in order {
+            let Some(found) = self.look_at(context, slot, remaining, at_least_one) else { continue };
+            let size_bytes = found.size_bytes();
+            at_least_one &= size_bytes == 0;
+            remaining = remaining.saturating_sub(size_bytes);
+            all_found.push(found);
+        }
+        all_found.sort_by_key(|found| found.slot);
+        all_found
+    }
+
+    fn look_at(
+        &mut self,
+        context: &RequestContext,
+        slot: Slot,
+        remaining: usize,
+        at_least_one: bool,
+    ) -> Option<Found> {
+        let replica = find_replica(&context.services, &mut self.session, slot)?;
+        let at = &self.session.watched(slot)?.wanted.at;
+        let is_strict = context.version < ALWAYS_A_BATCH_SINCE;
+        let refused = |code| Found {
+            slot,
+            answer: PartitionAnswer::refused(at.partition, code),
+            records: None,
+            is_too_large: false,
+        };
+        let found = replica.and_then(|replica| {
+            if self.is_follower {
+                // No other broker holds copies, so whoever says so is mistaken.
+                return Err(ErrorCode::NotLeaderOrFollower);
+            }
+            refuse_zstd(&replica)?;
+            let max_bytes = at.max_bytes.max(0) as usize;
+            let (from, isolation) = (at.fetch_offset, IsolationLevel::ReadUncommitted);
+            let region = replica.read(from, max_bytes.min(remaining), isolation, at_least_one)?;
+            let is_too_large = is_strict
+                && region.is_none()
+                && from < replica.read_limit(isolation)
+                && max_bytes <= remaining;
+            let answer = PartitionAnswer {
+                high_watermark: replica.high_watermark(),
+                ..PartitionAnswer::refused(at.partition, ErrorCode::None)
+            };
+            let records = region.map(|region| Source { replica, region, from, max_bytes });
+            Ok(Found { slot, answer, records, is_too_large })
+        });
+        Some(found.unwrap_or_else(refused))
+    }
+
+    /// The answer of every partition that was found, those without messages included. `None` while the broker stops.
+    async fn convert(&mut self, context: &RequestContext, found: Vec<Found>) -> Option<Vec<Answered>> {
+        let mut sources = Vec::new();
+        let mut answers = Vec::with_capacity(found.len());
+        for Found { slot, answer, records, is_too_large } in found {
+            sources.extend(records.map(|source| (answers.len(), source)));
+            answers.push(Answered { slot, answer, messages: Vec::new(), record_count: 0, is_too_large });
+        }
+        if sources.is_empty() {
+            return Some(answers);
+        }
+        let version = context.version;
+        let converted = context.services.conversions.run(move || convert_all(version, sources)).await?;
+        for (index, converted) in converted {
+            let answered = &mut answers[index];
+            match converted {
+                Ok(converted) => {
+                    if let Some(watched) = self.session.watched(answered.slot)
+                        && converted.messages.is_empty()
+                    {
+                        watched.wanted.at.fetch_offset = converted.next_offset;
+                    }
+                    answered.messages = converted.messages;
+                    answered.record_count = converted.record_count;
+                }
+                Err(code) => answered.answer = PartitionAnswer::refused(answered.answer.partition, code),
+            }
+        }
+        Some(answers)
+    }
+
+    /// Answers with the messages, or with nothing when the client has overdrawn a quota.
+    fn answer(&mut self, context: &RequestContext, answers: Vec<Answered>) -> Output {
+        let mut output = Output::default();
+        let size_of = |answered: &Answered| PARTITION_SIZE_BYTES + answered.messages.len();
+        output.throttle_ms = context.throttle_fetch(answers.iter().map(size_of).sum());
+        let answers = if output.throttle_ms > 0 { Vec::new() } else { answers };
+        let mut topics: Vec<(TopicKey, Vec<Answered>)> = Vec::new();
+        for mut answered in answers {
+            let Some(watched) = self.session.watched(answered.slot) else { continue };
+            if let Some(replica) = &watched.replica {
+                replica.sent(answered.messages.len());
+                replica.converted_down(answered.record_count);
+            }
+            if answered.answer.error != ErrorCode::None {
+                answered.answer.error = told(context.version, answered.answer.error);
+                context.failed(answered.answer.error);
+            }
+            match topics.last_mut() {
+                Some((topic, partitions)) if *topic == watched.wanted.topic => partitions.push(answered),
+                _ => topics.push((watched.wanted.topic.clone(), vec![answered])),
+            }
+        }
+        let throttle_ms = output.throttle_ms as i32;
+        context.respond(&mut output, |out| {
+            let (version, bytes) = (context.version, &mut out.bytes);
+            let mut writer =
+                ResponseWriter::begin(version, bytes, throttle_ms, ErrorCode::None, 0, topics.len());
+            for (topic, partitions) in topics {
+                writer.topic(bytes, topic.as_name(), partitions.len());
+                for answered in partitions {
+                    writer.partition(bytes, &answered.answer, answered.messages.len());
+                    bytes.put_slice(&answered.messages);
+                }
+            }
+            writer.end(bytes, &[]);
+        });
+        output
+    }
+}
+
+/// What a client of this version is told of an error. Before v6 none knows KAFKA_STORAGE_ERROR; this one has it look for
+/// the leader and try again.
+pub fn told(version: i16, error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::KafkaStorageError if version <= 5 => ErrorCode::NotLeaderOrFollower,
+        told => told,
+    }
+}
+
+/// KIP-110: a topic whose codec is zstd has nothing for clients of Fetch below v10.
+pub fn refuse_zstd(replica: &Replica) -> Result<(), ErrorCode> {
+    if replica.config().compression == Some(Compression::Zstd) {
+        return Err(ErrorCode::UnsupportedCompressionType);
+    }
+    Ok(())
+}
+
+/// Each source with its position in the answer. Once an answer is full, what is left has to be asked for again.
+fn convert_all(version: i16, sources: Vec<(usize, Source)>) -> Vec<(usize, Result<Converted, ErrorCode>)> {
+    let magic = if version < 2 { Magic::V0 } else { Magic::V1 };
+    let mut converted_bytes = 0;
+    let mut all_converted = Vec::with_capacity(sources.len());
+    for (index, source) in sources {
+        if converted_bytes >= MOST_ANSWER_BYTES {
+            break;
+        }
+        let converted = convert(magic, version >= ALWAYS_A_BATCH_SINCE, source);
+        converted_bytes += converted.as_ref().map_or(0, |converted| converted.messages.len());
+        all_converted.push((index, converted));
+    }
+    all_converted
+}
+
+/// The messages of the first batches that have any, however much control batches there are before them: a consumer that
+/// got nothing would ask for the same again.
+fn convert(magic: Magic, at_least_one: bool, source: Source) -> Result<Converted, ErrorCode> {
+    let Source { replica, mut region, mut from, max_bytes } = source;
+    let isolation = IsolationLevel::ReadUncommitted;
+    loop {
+        let mut batches = vec![0; region.size_bytes];
+        region.file.read_exact_at(&mut batches, region.position).map_err(|error| {
+            tracing::error!(partition = %replica.name(), %error, "read records to convert");
+            ErrorCode::KafkaStorageError
+        })?;
+        let converted = downgrade(&batches, magic, from, region.size_bytes).map_err(|error| match error {
+            DowngradeError::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
+            DowngradeError::Corrupt => ErrorCode::CorruptMessage,
+        })?;
+        let record_count = count_records(&batches[..converted.source_size_bytes]);
+        let (messages, next_offset) = (converted.messages, converted.next_offset);
+        let answered = Converted { messages, record_count, next_offset };
+        if !answered.messages.is_empty() || next_offset <= from {
+            return Ok(answered);
+        }
+        from = next_offset;
+        match replica.read(from, max_bytes.min(MOST_ANSWER_BYTES), isolation, at_least_one)? {
+            Some(next) => region = next,
+            None => return Ok(answered),
+        }
+    }
+}
+
+fn count_records(batches: &[u8]) -> u32 {
+    let mut rest = batches;
+    let mut count = 0u32;
+    while let Ok((batch, behind)) = Batch::split_first(rest) {
+        if !batch.is_control() {
+            count = count.saturating_add(batch.record_count().unsigned_abs());
+        }
+        rest = behind;
+    }
+    count
+}
