@@ -66,8 +66,9 @@ fn describe(
     match ResourceKind::from_code(resource.resource_type) {
         Some(ResourceKind::Topic) => {
             topic_names::validate(name)?;
-            let topic = image.topic(name).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-            Ok(configs.describe_topic(&topic.overrides, wanted))
+            // Kafka sends an empty sentence, which clients show; in place of none they show one of their own.
+            let unknown = || ApiError::new(ErrorCode::UnknownTopicOrPartition, "");
+            Ok(configs.describe_topic(&image.topic(name).ok_or_else(unknown)?.overrides, wanted))
         }
         Some(ResourceKind::Broker) if name.is_empty() => Ok(configs.describe_cluster_default(wanted)),
         Some(ResourceKind::Broker) => {

@@ -193,6 +193,19 @@ fn a_resource_of_no_known_type_spoils_the_others_it_is_described_with() {
     }
 }
 
+/// An empty sentence is not none, for which clients show one of their own.
+#[test]
+fn a_topic_that_is_not_there_is_described_with_an_empty_message() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let resource = describe_configs_request::DescribeConfigsResource::default()
+        .with_resource_type(TOPIC)
+        .with_resource_name("nowhere".into());
+    let answer = client.call(4, &DescribeConfigsRequest::default().with_resources(vec![resource]));
+    assert_eq!(answer.results[0].error_code, ErrorCode::UnknownTopicOrPartition.code());
+    assert_eq!(answer.results[0].error_message.as_deref(), Some(""));
+}
+
 #[test]
 fn every_replica_id_below_zero_is_a_consumer() {
     let fixture = Fixture::start();
