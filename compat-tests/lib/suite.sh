@@ -30,7 +30,8 @@ same() {
 }
 
 # A script of stock tool calls: each `tool` adds one, `run_tools` runs them in one JVM and leaves
-# $WORK/tools/NAME.out, .err and .exit. In the arguments quotes group words, as in a shell.
+# $WORK/tools/NAME.out, .err and .exit. In the arguments quotes group words, as in a shell. The tools are the newest, or those
+# of the RELEASE named, such as 2.8.
 tool() {
     local line="$1"$'\t'"$2"$'\t'"$3"
     [ $# -lt 4 ] || line+=$'\t'"$4"
@@ -38,8 +39,16 @@ tool() {
 }
 
 run_tools() {
-    "$COMPAT/peer/run-tools" "$(pinned kafka.tools)" "$WORK/tools" 30 <"$WORK/script"
+    "$COMPAT/peer/run-tools" "$(pinned "kafka.tools${1:+.$1}")" "$WORK/tools" 30 <"$WORK/script"
     rm "$WORK/script"
+}
+
+# tool_differential DIRECTORY [RELEASE]: runs the calls of DIRECTORY/script and holds each answer against DIRECTORY/golden, or
+# with RECORD writes that anew (lib/tool_calls.py).
+tool_differential() {
+    python3 "$COMPAT/lib/tool_calls.py" expand "$1" >"$WORK/script"
+    run_tools "${2:-}"
+    python3 "$COMPAT/lib/tool_calls.py" compare "$1"
 }
 
 # exits NAME CALL CODE: passes if the tool call ended with the code; what it said is the reason if not.

@@ -1,7 +1,11 @@
-"""The tool differential's script, and its golden files.
+"""The script of a tool differential, and its golden files.
 
-cli.py expand   prints the script of tool calls for peer/run-tools
-cli.py compare  holds what the calls left in $WORK/tools against golden/, or with $RECORD writes golden/
+tool_calls.py expand SUITE   prints the script of tool calls for peer/run-tools
+tool_calls.py compare SUITE  holds what the calls left in $WORK/tools against golden/, or with $RECORD writes golden/
+
+SUITE is the directory with script and golden/. A line of the script is name | tool | arguments | stdin (a file of
+suites/cli/inputs) | when to stop a tool that does not end by itself (peer/ToolRunner.java). --bootstrap-server is added to
+the arguments unless they name the broker by @BROKER@.
 
 A golden file has a section per call: `=== name (exit CODE)`, what it printed, and after `---` what it wrote to stderr,
 all normalised: what differs from run to run (addresses, ids, times, paths) is replaced by a word in angle brackets.
@@ -15,9 +19,10 @@ import pathlib
 import re
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-INPUTS = HERE / "inputs"
-GOLDEN = HERE / "golden"
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SUITE = pathlib.Path(sys.argv[2])
+INPUTS = ROOT / "suites" / "cli" / "inputs"
+GOLDEN = SUITE / "golden"
 WORK = pathlib.Path(os.environ["WORK"])
 BOOTSTRAP = os.environ["BOOTSTRAP"]
 # A path that is nowhere in the answers of a broker that is not the harness's own.
@@ -26,6 +31,11 @@ DATA = os.path.join(os.environ["BROKER_HOME"] or "/no-home", "data")
 ONLY = os.environ.get("CLI_CALLS", "")
 # Calls that read the broker's files need a broker of the harness.
 NEEDS_FILES = "@DATA@"
+WITHOUT_SERVER = ("kafka-dump-log", "kafka-mirror-maker")
+SERVER = "--bootstrap-server @BROKER@"
+
+# Whether the answers are those of another release of Apache Kafka than the newest.
+OLD_PEER = "\npeer=" in (SUITE / "profile").read_text()
 
 RULES = [
     (re.compile(re.escape(BOOTSTRAP)), "<broker>"),
@@ -36,12 +46,19 @@ RULES = [
     (re.compile(r"(TopicId:|Cluster ID:|ClusterId:)\s+[\w-]{22}"), r"\1 <id>"),
     (re.compile(r"-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "-<uuid>"),
     (re.compile(r'("topicId"):"[\w-]{22}"'), r"\1:<id>"),
+    # Klamm serves clients of any age, so of an API's versions only the highest and the one to be used are the same. A
+    # release of Kafka that is older than the newest has other highest ones too.
+    (re.compile(r"^(\s\w+\(\d+\):) (\d+ to )?(?=\d+ \[usable: )"), r"\1 to "),
+    *([(re.compile(r"^(\s\w+\(\d+\):) to \d+ (?=\[usable: )"), r"\1 ")] if OLD_PEER else []),
     (re.compile(r"(crc|CRC): \d+"), r"\1: <crc>"),
     (re.compile(r"(producerId): \d+"), r"\1: <id>"),
-    (re.compile(r"console-consumer-\d+"), "console-consumer-<n>"),
+    (re.compile(r"(console-consumer|test-group)-\d+"), r"\1-<n>"),
     # The size of a batch of several records depends on the milliseconds between them, and so does where the next begins.
     (re.compile(r"^(baseOffset: .* count: (?!1 ).* size: )\d+"), r"\1<size>"),
     (re.compile(r"^(baseOffset: .* count: (?!1 ).* position: )[1-9]\d*"), r"\1<position>"),
+    # Older tools say it of each record.
+    (re.compile(r"^(\| offset: .* position: )[1-9]\d*"), r"\1<position>"),
+    (re.compile(r"(batchSize: |^offset: \d+ position: (?=\d+ \w))[1-9]\d*"), r"\1<size>"),
     (re.compile(r"(adminclient|ClientId=console-consumer)-\d+"), r"\1-<n>"),
     (re.compile(r"deadlineMs=\S+, tries=\d+, nextAllowedTryMs=[^)]+"), "<tries>"),
     # Which of the client's timers ends an impatient call first depends on how quick the broker answers.
@@ -53,21 +70,25 @@ RULES = [
     (re.compile(r"^(1\s+\S{22}\s+)\d+"), r"\1<offset>"),
     (re.compile(r"^(1\s+127.0.0.1\s+)\d+"), r"\1<port>"),
     (re.compile(r"(FinalizedVersionLevel: .*\sEpoch:) \d+$"), r"\1 <epoch>"),
+    # Of what the performance tools measure, only the count is the same everywhere.
+    (re.compile(r"^(\d+ records sent), .*"), r"\1, <measured>"),
+    (re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d:\d{3}, .*?, (\d+), [\d.]+(, .*)?$"), r"<measured>, \1 messages"),
+    (re.compile(r'("avg_throughput"):[\d.]+'), r"\1:<measured>"),
+    (re.compile(r"^(Avg latency:|Percentiles:|\d+\t) *[\d.].*"), r"\1 <measured>"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}(?=: )"), "<time>"),
     # The ids of consumer-protocol members are the clients' own.
     (re.compile(r"(?<![\w-])[\w-]{22}(?=\s+(/|instance))"), "<member>"),
-    # Klamm serves the oldest versions too, which Kafka 4 has dropped.
-    (re.compile(r"^(\s\w+\(\d+\): )\d+ to (?=\d+ \[usable: )"), r"\1<oldest> to "),
     # Columns are as wide as their widest cell.
     (re.compile(r"[ \t]+"), " "),
     # How long a transaction is open.
     (re.compile(r"((Ongoing|Prepare\w+|Complete\w+) \d+ <ms>) \d+"), r"\1 <duration>"),
 ]
 # Settings the two brokers are given differently.
-SETTINGS = {line.partition("=")[0] for line in (HERE.parents[1] / "peer" / "server.properties").read_text().splitlines()} | {"broker.id"}
+SETTINGS = {line.partition("=")[0] for line in (ROOT / "peer" / "server.properties").read_text().splitlines()} | {"broker.id"}
 SETTING = re.compile(r"^\s+([a-z0-9.]+)=.* synonyms=\{")
 # One API of kafka-broker-api-versions; those Klamm is to serve are listed.
 API = re.compile(r"^\s(\w+)\(\d+\): ")
-SERVED = set((HERE / "served-apis").read_text().split())
+SERVED = set((ROOT / "suites" / "cli" / "served-apis").read_text().split())
 # A finalized feature of kafka-features, and those Klamm has; a logger of kafka-configs, and the only one both brokers have.
 FEATURE = re.compile(r"^Feature: (\S+)")
 FEATURES = {"eligible.leader.replicas.version", "group.version", "metadata.version", "transaction.version"}
@@ -75,38 +96,45 @@ LOGGER = re.compile(r"^\s+(\S+)=[A-Z]+ sensitive=false synonyms=\{\}$")
 LOGGERS = {"root"}
 # What a consumer's own threads log comes whenever they come to it.
 BACKGROUND = re.compile(r" \(org\.apache\.kafka\.clients\.consumer\.internals\.Consumer(HeartbeatRequest|Membership)Manager\)$")
-# Rows of tables that come in no order; the last are of kafka-transactions describe-producers.
-IN_NO_ORDER = re.compile(r"partition: |group-|pay-|\d+ \d+ -?\d+ -?\d+ <ms> ")
-# The frames of a stack trace belong to the tool, not to the broker.
+# How often a client has to ask for a topic that was just created, or is not there.
+CREATION = re.compile(
+    r" correlation id \d+ : \{.*=(LEADER_NOT_AVAILABLE|UNKNOWN_TOPIC_OR_PARTITION)\} "
+    r"|Got error produce response .* NOT_LEADER_OR_FOLLOWER |Received invalid metadata error in produce request "
+)
+# Rows of tables that come in no order; the last are of kafka-transactions describe-producers. Tools before 3.0 show settings
+# as they come.
+IN_NO_ORDER = re.compile(r"partition: |group-|console-consumer-|test-group-|pay-| [a-z0-9.]+=.* synonyms=|\d+ \d+ -?\d+ -?\d+ <ms> ")
+# The options a tool lists when it is used wrongly, and the frames of a stack trace, belong to the tool, not to the broker.
+USAGE = re.compile(r"Option\s+Description")
 FRAME = re.compile(r"^\s*(at \S+\(|\.\.\. \d+ (common frames omitted|more))")
 
 
 def calls():
-    """The calls of the script, as (name, tool, arguments, stdin or None)."""
-    for line in (HERE / "script").read_text().splitlines():
+    """The calls of the script, as (name, tool, arguments, stdin or "", when to stop it or "")."""
+    for line in (SUITE / "script").read_text().splitlines():
         if line and not line.startswith("#") and line.startswith(ONLY):
-            name, tool, arguments, *stdin = re.split(r" \| ?", line)
-            yield name, tool, arguments, stdin[0] if stdin else None
+            name, tool, arguments, stdin, stop, *_ = [field.strip() for field in re.split(r" \|(?= |$)", line)] + ["", ""]
+            yield name, tool, arguments, stdin, stop
 
 
 def expand():
     """Print the runner's script: placeholders filled in, the bootstrap server added, inputs made."""
     (WORK / "large").write_text("x" * 400_000 + "\n")
-    words = {"@DATA@": DATA, "@INPUTS@": str(INPUTS), "@A249@": "a" * 249, "@A250@": "a" * 250}
-    for name, tool, arguments, stdin in calls():
+    (WORK / "mirror-consumer.properties").write_text(f"bootstrap.servers={BOOTSTRAP}\ngroup.id=group-mirror\nauto.offset.reset=earliest\n")
+    (WORK / "mirror-producer.properties").write_text(f"bootstrap.servers={BOOTSTRAP}\n")
+    words = {"@BROKER@": BOOTSTRAP, "@WORK@": str(WORK), "@DATA@": DATA, "@INPUTS@": str(INPUTS), "@A249@": "a" * 249, "@A250@": "a" * 250}
+    for name, tool, arguments, stdin, stop in calls():
         if NEEDS_FILES in arguments and not os.environ["BROKER_HOME"]:
             continue
+        if tool == "kafka-cluster":
+            arguments = f"{arguments} {SERVER}"
+        elif tool not in WITHOUT_SERVER and "@BROKER@" not in arguments:
+            arguments = f"{SERVER} {arguments}"
         for word, value in words.items():
             arguments = arguments.replace(word, value)
-        server = f"--bootstrap-server {BOOTSTRAP}"
-        if tool == "kafka-cluster":
-            arguments = f"{arguments} {server}"
-        elif tool != "kafka-dump-log":
-            arguments = f"{server} {arguments}"
-        fields = [name, tool, arguments]
         if stdin:
-            fields.append(str(INPUTS / stdin if (INPUTS / stdin).exists() else WORK / stdin))
-        print("\t".join(fields))
+            stdin = str(INPUTS / stdin if (INPUTS / stdin).exists() else WORK / stdin)
+        print("\t".join([name, tool, arguments, stdin, stop]).rstrip("\t"))
 
 
 def _is_noise(line):
@@ -115,6 +143,7 @@ def _is_noise(line):
     return (
         FRAME.match(line)
         or BACKGROUND.search(line)
+        or CREATION.search(line)
         or (setting and setting[1] in SETTINGS)
         or (api and api[1] not in SERVED)
         or (feature and feature[1] not in FEATURES)
@@ -132,7 +161,7 @@ def _sorted_json(line):
         record = json.loads(line)
         record["value"]["data"]["members"].sort(key=lambda member: member["memberId"])
         return json.dumps(record, separators=(",", ":"))
-    if not line.startswith('{"brokers"'):
+    if not line.startswith(('{"brokers"', '{"version":1,"brokers"')):
         return line
     answer = json.loads(line)
     for broker in answer["brokers"]:
@@ -150,19 +179,24 @@ def _sorted_quotas(line):
     return entity + separator + ", ".join(sorted(quotas.split(", ")))
 
 
+def _without_usage(lines):
+    """The lines before the list of a tool's options, which comes last."""
+    return itertools.takewhile(lambda line: not USAGE.match(line), lines)
+
+
 def normalise(text):
     """Replace what differs between two runs of the same broker."""
     # The formatters of __consumer_offsets print one record behind another.
     text = text.replace('}{"key"', '}\n{"key"')
-    lines = [_sorted_quotas(_sorted_json(line)) for line in text.splitlines() if not _is_noise(line)]
+    lines = [_sorted_quotas(_sorted_json(line)) for line in _without_usage(text.splitlines()) if not _is_noise(line)]
     for pattern, word in RULES:
         lines = [pattern.sub(word, line) for line in lines]
     return _sorted_runs([line.rstrip() for line in lines])
 
 
 def _sorted_runs(lines):
-    """Partitions as kafka-delete-records reports them come in no order, and neither do rows about groups, transactions
-    and producers."""
+    """Partitions as kafka-delete-records reports them come in no order, and neither do rows about groups, settings,
+    transactions and producers."""
     sorted_lines = []
     for in_no_order, run in itertools.groupby(lines, lambda line: bool(IN_NO_ORDER.match(line))):
         sorted_lines += sorted(run) if in_no_order else run
@@ -185,7 +219,7 @@ def golden_sections():
             if line.startswith("=== "):
                 section = sections.setdefault(line.split()[1], [])
             section.append(line)
-    return sections
+    return {name: _sorted_runs(section) for name, section in sections.items()}
 
 
 def record():
@@ -204,7 +238,7 @@ def record():
 def compare():
     """Print the verdict on each call, and below a failure how its answer differs."""
     golden = golden_sections()
-    for name, _, arguments, _ in calls():
+    for name, _, arguments, *_ in calls():
         if NEEDS_FILES in arguments and not os.environ["BROKER_HOME"]:
             print(f"SKIP {name}: reads the broker's files, which --bootstrap does not give")
             continue

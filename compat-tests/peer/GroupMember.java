@@ -33,6 +33,8 @@ public final class GroupMember implements ConsumerRebalanceListener {
     private static final Map<String, GroupMember> MEMBERS = new HashMap<>();
     private static final Duration POLL = Duration.ofMillis(20);
     private static final long WAIT_SECONDS = 30;
+    /** By its text, for releases before 3.7 have no name for it. */
+    private static final String GROUP_PROTOCOL = "group.protocol";
 
     private final KafkaConsumer<String, String> consumer;
     private final BlockingQueue<String> assignments = new LinkedBlockingQueue<>();
@@ -41,7 +43,7 @@ public final class GroupMember implements ConsumerRebalanceListener {
     private boolean leaving = false;
 
     private GroupMember(Properties properties) {
-        isConsumerProtocol = "consumer".equals(properties.get(ConsumerConfig.GROUP_PROTOCOL_CONFIG));
+        isConsumerProtocol = "consumer".equals(properties.get(GROUP_PROTOCOL));
         consumer = new KafkaConsumer<>(properties);
     }
 
@@ -71,7 +73,7 @@ public final class GroupMember implements ConsumerRebalanceListener {
             String[] property = args[index].split("=", 2);
             properties.put(property[0], property[1]);
         }
-        if (!properties.containsKey(ConsumerConfig.GROUP_PROTOCOL_CONFIG)) {
+        if (!properties.containsKey(GROUP_PROTOCOL)) {
             // A member that joins or leaves is noticed by the next heartbeat of the others. The consumer protocol has
             // the broker name the interval.
             properties.put(ConsumerConfig.HEARTBEAT_INTERVAL_MS_CONFIG, "200");
