@@ -29,13 +29,18 @@ def equal(actual, expected, what):
 def run_all():
     """Run every check and print its verdict; a check that fails does not stop the next."""
     for name, function in CHECKS:
-        started = time.monotonic()
-        try:
-            function()
-            print(f"PASS {name}", flush=True)
-        except Skip as reason:
-            print(f"SKIP {name}: {reason}", flush=True)
-        except Exception as error:  # a check may fail in any way, and each is a verdict
-            print(f"FAIL {name}: {' '.join(f'{type(error).__name__}: {error}'.split())}", flush=True)
-            traceback.print_exc(file=sys.stdout)
-        print(f"    {name} took {time.monotonic() - started:.1f} s", flush=True)
+        run(name, function)
+
+
+def run(name, function):
+    """Run one check and print its verdict, in whole lines for those who run several at once."""
+    started = time.monotonic()
+    try:
+        function()
+        print(f"PASS {name}\n", end="", flush=True)
+    except Skip as reason:
+        print(f"SKIP {name}: {reason}\n", end="", flush=True)
+    except Exception as error:  # a check may fail in any way, and each is a verdict
+        print(f"FAIL {name}: {' '.join(f'{type(error).__name__}: {error}'.split())}\n", end="", flush=True)
+        traceback.print_exc(file=sys.stdout)
+    print(f"    {name} took {time.monotonic() - started:.1f} s\n", end="", flush=True)

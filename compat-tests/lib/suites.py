@@ -29,10 +29,12 @@ INSTALL = {
     "prlimit": "apt-get install util-linux",
     "python3": "apt-get install python3 python3-venv",
     "unshare": "apt-get install util-linux",
+    "/usr/bin/python3": "apt-get install python3",
     "/usr/include/openssl/ssl.h": "apt-get install libssl-dev",
     "/usr/include/rapidjson/document.h": "apt-get install rapidjson-dev",
     "/usr/include/sasl/sasl.h": "apt-get install libsasl2-dev",
     "/usr/include/zlib.h": "apt-get install zlib1g-dev",
+    "/usr/lib/python3/dist-packages/kafka/__init__.py": "apt-get install python3-kafka python3-lz4 python3-snappy python3-xxhash",
     "/usr/share/dict/american-english": "apt-get install wamerican",
     "/usr/share/common-licenses/GPL-3": "apt-get install base-files",
 }

@@ -52,6 +52,10 @@ class Topics:
         resource = ck_admin.ConfigResource(ck_admin.ResourceType.TOPIC, topic)
         return self.admin.describe_configs([resource], request_timeout=ANSWER_SECONDS)[resource].result()[key].value
 
+    def names(self):
+        """The names of all topics."""
+        return set(self.admin.list_topics(timeout=ANSWER_SECONDS).topics)
+
     def partitions(self, topic):
         """How many partitions a topic has; 0 for no such topic."""
         found = self.admin.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]

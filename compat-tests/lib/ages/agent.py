@@ -5,14 +5,15 @@ lines, and at last `ok` or `error` with what the client said. Starting a client 
 
     produce TOPIC PARTITION CODEC COUNT    an offset for each record, or - from a client that does not tell
     transact TOPIC commit|abort COUNT      write to partition 0 in a transaction
-    read TOPIC PARTITION OFFSET COUNT      the records from the offset on, committed ones only if the client knows of transactions
+    read TOPIC PARTITION OFFSET COUNT SECONDS
+                                           the records from the offset on, committed ones only if the client knows of transactions
     time TOPIC PARTITION TIMESTAMP         the first offset of that time or a later one, or -1
     join NAME GROUP TOPIC ASSIGNOR         be a member of a group (RangeAssignor or RoundRobinAssignor) until told to leave
     look NAME                              `assigned` and its partitions, then the records it has seen since the last look
     commit NAME                            commit what it has seen, with the metadata `a word about it` if the client can
     leave NAME
     committed GROUP TOPIC PARTITION        the committed offset and its metadata, or -
-    create TOPIC PARTITIONS | delete TOPIC | topics
+    create TOPIC PARTITIONS | delete TOPIC
 """
 
 import os
@@ -23,8 +24,9 @@ import threading
 
 import records
 
-# An agent gives up by itself after 20 seconds.
-ANSWER_SECONDS = 40
+# An agent gives up by itself before its answer is given up.
+ANSWER_SECONDS = 60
+READ_SECONDS = 30
 
 
 class AgentError(Exception):
@@ -79,9 +81,9 @@ class Agent:
         """Write records; returns the offsets the client tells, None for each that it does not."""
         return [None if line == "-" else int(line) for line in self.ask("produce", topic, partition, codec, len(given), given=given)]
 
-    def read(self, topic, partition, offset, count):
-        """Read `count` records."""
-        return [records.Seen.parse(line) for line in self.ask("read", topic, partition, offset, count)]
+    def read(self, topic, partition, offset, count, seconds=READ_SECONDS):
+        """Read `count` records or a few more, in at most `seconds`."""
+        return [records.Seen.parse(line) for line in self.ask("read", topic, partition, offset, count, seconds)]
 
     def look(self, member):
         """The partitions a member has, and what it has seen since the last look: records, and what went wrong."""

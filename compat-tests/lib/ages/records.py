@@ -17,9 +17,14 @@ class Record:
     timestamp: int | None = None
     headers: tuple = ()
 
+    @classmethod
+    def parse(cls, line):
+        timestamp, key, value, headers = line.split("\t")
+        return cls(unfield(value), unfield(key), None if timestamp == "-" else int(timestamp), _pairs(headers))
+
     def line(self):
-        headers = ",".join(f"{name}={_field(value)}" for name, value in self.headers)
-        return "\t".join(["-" if self.timestamp is None else str(self.timestamp), _field(self.key), _field(self.value), headers or "-"])
+        headers = ",".join(f"{name}={field(value)}" for name, value in self.headers)
+        return "\t".join(["-" if self.timestamp is None else str(self.timestamp), field(self.key), field(self.value), headers or "-"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,23 +42,26 @@ class Seen:
     @classmethod
     def parse(cls, line):
         partition, offset, stamp, key, value, headers = line.split("\t")[1:]
-        pairs = [] if headers == "-" else [header.partition("=") for header in headers.split(",")]
-        return cls(
-            int(partition), int(offset), None if stamp == "-" else stamp, _bytes(key), _bytes(value),
-            tuple((name, _bytes(field)) for name, _, field in pairs),
-        )
+        return cls(int(partition), int(offset), None if stamp == "-" else stamp, unfield(key), unfield(value), _pairs(headers))
 
     @property
     def timestamp(self):
         return None if self.stamp is None else int(self.stamp[1:])
 
 
-def _field(value):
+def field(value):
+    """Bytes or None as a field of a line."""
     return "-" if value is None else base64.b64encode(value).decode()
 
 
-def _bytes(field):
-    return None if field == "-" else base64.b64decode(field)
+def unfield(text):
+    """Bytes or None from a field of a line."""
+    return None if text == "-" else base64.b64decode(text)
+
+
+def _pairs(headers):
+    pairs = [] if headers == "-" else [header.partition("=") for header in headers.split(",")]
+    return tuple((name, unfield(value)) for name, _, value in pairs)
 
 
 def make(seed, first_timestamp, count=COUNT):
@@ -63,9 +71,10 @@ def make(seed, first_timestamp, count=COUNT):
     for number in range(count):
         value = f"{seed} {number} ".encode() * chance.choice([1, 1, 3, 40])
         key = chance.choice([None, b"", f"key {number % 7}".encode()])
-        headers = (("a", b"1"), ("b", None), ("a", b"")) if number % 3 == 0 else ()
-        # A record without key and value is as good as any on a topic that is not compacted.
-        made.append(Record(chance.choice([value, value, value, None, b""]), key, first_timestamp + 10 * number, headers))
+        headers = (("a", b"1"), ("b", b""), ("a", b"3")) if number % 3 == 0 else ()
+        # Not every client takes a record with neither key nor value.
+        value = chance.choice([value, value, value, b"", b"" if key is None else None])
+        made.append(Record(value, key, first_timestamp + 10 * number, headers))
     # The last one is told from all before it.
     made.append(Record(f"end of {seed}".encode(), b"end", first_timestamp + 10 * count, (("last", b"yes"),)))
     return made

@@ -28,7 +28,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  */
 public final class Agent {
     private static final String BOOTSTRAP = System.getenv("BOOTSTRAP");
-    private static final long WAIT_MS = 20_000;
+    private static final long WAIT_MS = 30_000;
     private static final int LARGEST_MESSAGE = 6_000_000;
 
     private final Release release;
@@ -72,7 +72,8 @@ public final class Agent {
         switch (words[0]) {
             case "produce" -> produce(words[1], Integer.parseInt(words[2]), words[3], Integer.parseInt(words[4]));
             case "transact" -> release.transact(properties(Map.of()), records(words[1], 0, Integer.parseInt(words[3])), words[2].equals("commit"));
-            case "read" -> read(new TopicPartition(words[1], Integer.parseInt(words[2])), Long.parseLong(words[3]), Integer.parseInt(words[4]));
+            case "read" -> read(new TopicPartition(words[1], Integer.parseInt(words[2])), Long.parseLong(words[3]), Integer.parseInt(words[4]),
+                Integer.parseInt(words[5]));
             case "time" -> out.println(release.offsetForTime(reader(), new TopicPartition(words[1], Integer.parseInt(words[2])), Long.parseLong(words[3])));
             case "join" -> join(words[1], words[2], words[3], words[4]);
             case "look" -> members.get(words[1]).look().forEach(out::println);
@@ -81,7 +82,6 @@ public final class Agent {
             case "committed" -> committed(words[1], new TopicPartition(words[2], Integer.parseInt(words[3])));
             case "create" -> release.create(properties(Map.of()), words[1], Integer.parseInt(words[2]));
             case "delete" -> release.delete(properties(Map.of()), words[1]);
-            case "topics" -> release.topics(properties(Map.of())).forEach(out::println);
             default -> throw new IllegalArgumentException("no command is " + words[0]);
         }
     }
@@ -133,11 +133,11 @@ public final class Agent {
         return reader;
     }
 
-    private void read(TopicPartition partition, long offset, int count) {
+    private void read(TopicPartition partition, long offset, int count, int seconds) {
         try {
             reader().assign(Arrays.asList(partition));
             reader().seek(partition, offset);
-            long deadline = System.currentTimeMillis() + WAIT_MS;
+            long deadline = System.currentTimeMillis() + 1000L * seconds;
             for (int seen = 0; seen < count; ) {
                 if (System.currentTimeMillis() > deadline) {
                     throw new IllegalStateException("only " + seen + " records came");

@@ -102,8 +102,4 @@ class Release {
     void delete(Properties properties, String topic) throws Exception {
         throw new UnsupportedOperationException("the admin client came with 0.11");
     }
-
-    Iterable<String> topics(Properties properties) throws Exception {
-        throw new UnsupportedOperationException("the admin client came with 0.11");
-    }
 }

@@ -70,11 +70,4 @@ final class Since011 extends Since010 {
             admin.deleteTopics(Collections.singleton(topic)).all().get();
         }
     }
-
-    @Override
-    Iterable<String> topics(Properties properties) throws Exception {
-        try (AdminClient admin = AdminClient.create(properties)) {
-            return admin.listTopics().names().get();
-        }
-    }
 }

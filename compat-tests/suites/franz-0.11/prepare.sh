@@ -1,0 +1,2 @@
+#!/usr/bin/env bash
+exec "$COMPAT/lib/ages/prepare" franz-0.11
