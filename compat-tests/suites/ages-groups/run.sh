@@ -1,0 +1,2 @@
+#!/usr/bin/env bash
+exec "$COMPAT/lib/ages/run" "$COMPAT/lib/ages/groups.py"
