@@ -6,11 +6,9 @@ a load generator on the same cores are context.
 """
 
 import argparse
-import json
 import pathlib
 import shutil
 import statistics
-import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -18,7 +16,9 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "compat-tests/lib"))
 
 import broker as brokers  # noqa: E402
+import generator  # noqa: E402
 import process  # noqa: E402
+import table  # noqa: E402
 import versions  # noqa: E402
 from workloads import WORKLOADS  # noqa: E402
 
@@ -27,7 +27,6 @@ JVM = [
     "-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
     "-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15", "-Djava.awt.headless=true",
 ]
-LOAD_SECONDS = 600
 
 
 class Bench:
@@ -50,15 +49,9 @@ class Bench:
 
     def load(self, broker, command, **options):
         """Run the load generator; return the CPU seconds the broker spent meanwhile and what the generator says it did."""
-        words = [self.arguments.load, command, "--address", broker.address]
-        for name, value in options.items():
-            words += ["--" + name.replace("_", "-"), str(value)]
         cpu = broker.cpu_seconds()
-        done = subprocess.run(words, capture_output=True, text=True, timeout=LOAD_SECONDS)
-        cpu = broker.cpu_seconds() - cpu
-        if done.returncode != 0:
-            raise SystemExit(f"{self.side}: {command} failed: {done.stderr.strip()}\nsee {broker.log}")
-        return cpu, json.loads(done.stdout) if done.stdout else {}
+        done = generator.run(self.arguments.load, broker, command, **options)
+        return broker.cpu_seconds() - cpu, done
 
     def scaled(self, count, multiple_of=1):
         """`count` under --scale."""
@@ -124,11 +117,7 @@ def print_table(samples, arguments):
             ours, theirs = (statistics.median(values[side]) for side in sides)
             row.append(f"{ours / theirs:.3f}" if theirs else "-")
         rows.append(row)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    rows.insert(1, ["-" * width for width in widths])
-    for row in rows:
-        cells = [row[0].ljust(widths[0])] + [text.rjust(width) for text, width in zip(row[1:], widths[1:])]
-        print("| " + " | ".join(cells) + " |")
+    table.show(rows)
 
 
 def parse_arguments():

@@ -8,6 +8,8 @@ BUILD_PACKAGES=(build-essential cmake libclang-dev)
 # shellcheck disable=SC2034
 PEER_PACKAGES=(openjdk-17-jdk-headless maven)
 # shellcheck disable=SC2034
+COUNT_PACKAGES=(valgrind)
+# shellcheck disable=SC2034
 TEST_PACKAGES=(kcat python3-venv nodejs npm golang wamerican)
 
 # present PACKAGE: whether what the package provides is on this machine.
@@ -20,6 +22,7 @@ present() {
     openjdk-17-jdk-headless) has javac ;;
     maven) has mvn ;;
     kcat) has kcat ;;
+    valgrind) has valgrind && has callgrind_control ;;
     python3-venv) python3 -c 'import ensurepip, venv' >/dev/null 2>&1 ;;
     nodejs) has node ;;
     npm) has npm ;;

@@ -12,11 +12,16 @@ use crate::wire::{Connection, Reader, Request};
 
 const FETCH: i16 = 1;
 // The Java consumer's defaults.
-const MAX_WAIT_MS: i32 = 500;
 const MAX_BYTES: i32 = 50 * 1024 * 1024;
-const MAX_PARTITION_BYTES: i32 = 1024 * 1024;
+const CONSUMER_LIMITS: FetchLimits = FetchLimits { max_wait_ms: 500, max_partition_bytes: 1024 * 1024 };
 /// Below the end of a partition an answer without records is an error, but a first one may come early.
 const EMPTY_ANSWER_LIMIT: u32 = 3;
+
+/// How long a fetch waits for a first byte, and how many bytes of a partition it wants.
+pub struct FetchLimits {
+    pub max_wait_ms: i32,
+    pub max_partition_bytes: i32,
+}
 
 pub struct Load {
     pub address: String,
@@ -46,7 +51,7 @@ fn read_partition(
     end: i64,
     totals: &mut Totals,
 ) -> anyhow::Result<()> {
-    let (mut request, offset_at) = fetch_request(&load.topic, partition);
+    let (mut request, offset_at) = fetch_request(&load.topic, partition, &CONSUMER_LIMITS);
     let mut position = 0;
     let mut empty_answers = 0;
     while position < end {
@@ -71,21 +76,21 @@ fn read_partition(
 }
 
 /// A fetch without a session of one partition, and where its offset stands.
-fn fetch_request(topic: &str, partition: i32) -> (Vec<u8>, usize) {
+pub fn fetch_request(topic: &str, partition: i32, limits: &FetchLimits) -> (Vec<u8>, usize) {
     let mut request = Request::new(FETCH, 12, true);
-    request.i32(-1).i32(MAX_WAIT_MS).i32(1).i32(MAX_BYTES).i8(0);
+    request.i32(-1).i32(limits.max_wait_ms).i32(1).i32(MAX_BYTES).i8(0);
     request.i32(0).i32(-1); // session id and epoch: none
     request.compact_count(1).compact_string(topic).compact_count(1).i32(partition);
     request.i32(-1); // current leader epoch: unknown
     let offset_at = request.position();
-    request.i64(0).i32(-1).i64(-1).i32(MAX_PARTITION_BYTES);
+    request.i64(0).i32(-1).i64(-1).i32(limits.max_partition_bytes);
     request.no_tags().no_tags();
     request.compact_count(0).compact_string("").no_tags(); // forgotten topics, rack
     (request.finish(), offset_at)
 }
 
 /// The records in a Fetch v12 answer about one partition.
-fn read_records(mut answer: Reader<'_>) -> anyhow::Result<&[u8]> {
+pub fn read_records(mut answer: Reader<'_>) -> anyhow::Result<&[u8]> {
     answer.tags()?;
     answer.i32()?; // throttle time
     let error_code = answer.i16()?;

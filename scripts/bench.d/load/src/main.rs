@@ -1,4 +1,4 @@
-//! The load generator of `scripts/bench`: speaks the Kafka protocol over raw sockets to one broker.
+//! The load generator of `scripts/bench` and `scripts/count`: speaks the Kafka protocol over raw sockets to one broker.
 //!
 //! It must cost little CPU, because it shares the machine with the broker it measures: requests are encoded once
 //! and patched, answers are only looked at for errors, offsets and counts, and nothing is allocated per request.
@@ -8,11 +8,13 @@
 //!     klamm-load produce --address HOST:PORT --topic NAME --connections N --in-flight N --requests N
 //!                        --records N --value-bytes N --idempotent true|false
 //!     klamm-load consume --address HOST:PORT --topic NAME --partitions N --check-crc true|false
+//!     klamm-load fetch   --address HOST:PORT --topic NAME --requests N --limit-bytes N
 //!     klamm-load commit  --address HOST:PORT --topic NAME --connections N --in-flight N --requests N
 //!     klamm-load churn   --address HOST:PORT --members N --seconds F
 //!
 //! `produce` gives connection i the partition i, so a topic needs as many partitions as there are connections.
 //! `consume` reads every partition from offset 0 to its end and fails unless the offsets have no gap.
+//! `fetch` asks for the start of partition 0 again and again, one request at a time, and does not wait for records.
 //! `commit` gives connection i a group of its own, which commits for the partition i, and fetches the last commit.
 //! `churn` has the members of one group join, leave and crash, and waits until the group has settled.
 
@@ -23,6 +25,7 @@ mod batch;
 mod churn;
 mod commit;
 mod consume;
+mod fetch;
 mod group;
 mod options;
 mod produce;
@@ -33,9 +36,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use options::Options;
 
+const COMMANDS: &str = "create, produce, consume, fetch, commit, churn";
+
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let command = arguments.next().context("no command; known: create, produce, consume, commit, churn")?;
+    let command = arguments.next().with_context(|| format!("no command; known: {COMMANDS}"))?;
     let options = Options::parse(arguments)?;
     match command.as_str() {
         "create" => {
@@ -65,6 +70,16 @@ fn main() -> anyhow::Result<()> {
             println!("{done}");
             Ok(())
         }
+        "fetch" => {
+            let done = fetch::run(&fetch::Load {
+                address: options.text("address")?,
+                topic: options.text("topic")?,
+                request_count: options.value("requests")?,
+                limit_bytes: options.value("limit-bytes")?,
+            })?;
+            println!("{done}");
+            Ok(())
+        }
         "commit" => {
             let load = commit::Load {
                 address: options.text("address")?,
@@ -85,6 +100,6 @@ fn main() -> anyhow::Result<()> {
             println!("{done}");
             Ok(())
         }
-        other => bail!("unknown command {other}; known: create, produce, consume, commit, churn"),
+        other => bail!("unknown command {other}; known: {COMMANDS}"),
     }
 }
