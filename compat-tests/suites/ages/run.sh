@@ -1,0 +1,2 @@
+#!/usr/bin/env bash
+exec "$COMPAT/lib/ages/run" "$COMPAT/lib/ages/cross.py" java-0.9 java-0.10 java-4.4 kcat-0.9
