@@ -110,9 +110,9 @@ macro_rules! api_table {
                 $(
                     let range = <$request as Message>::VERSIONS;
                     let by_hand = BY_HAND.contains(&($key, $max));
-                    let since = since(&[ $( $since )? ], $min);
+                    let common_since = since(&[ $( $since )? ], $min);
                     let old_by_hand = OLD_BY_HAND.contains(&$key);
-                    assert!(since >= range.min || old_by_hand && $min == 0, "{}", $name);
+                    assert!(common_since >= range.min || old_by_hand && $min == 0, "{}", $name);
                     assert!($max <= range.max || by_hand, "{}", $name);
                 )*
             }

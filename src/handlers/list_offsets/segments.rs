@@ -5,6 +5,7 @@
 //! `UnifiedLog.legacyFetchOffsetsBefore`.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 
 use bytes::BufMut;
@@ -54,8 +55,8 @@ async fn serve(context: RequestContext, request: OldRequest) -> Output {
     for (name, partitions) in &request.topics {
         for wanted in partitions {
             let key = (text(&request.frame, name.clone()), wanted.partition);
-            if !known.contains_key(&key) {
-                known.insert(key, look(&context, key).await);
+            if let Entry::Vacant(unknown) = known.entry(key) {
+                unknown.insert(look(&context, key).await);
             }
         }
     }
