@@ -7,8 +7,8 @@
 use crate::protocol::batch::{Batch, BatchError, Compression, TimestampType};
 use crate::protocol::compression::Level;
 use crate::protocol::errors::ErrorCode;
-use crate::protocol::ids::{Offset, Timestamp};
-use crate::protocol::message_set::message::{Message, Overrun, TooSmall};
+use crate::protocol::ids::Timestamp;
+use crate::protocol::message_set::message::{Message, Overrun};
 use crate::protocol::message_set::{Magic, wrapper};
 use crate::protocol::records::{BatchBuilder, BatchHeader, NewRecord};
 use crate::protocol::validate::{ProduceError, next_batch_size};
@@ -52,11 +52,16 @@ pub fn upgrade(messages: &[u8], rules: &UpgradeRules) -> Result<Vec<u8>, Produce
         magic,
         builder: BatchBuilder::new(BatchHeader { compression, level, ..BatchHeader::default() }),
         refused: Refused::default(),
+        has_negative_time: false,
     };
     let mut rest = set.entries;
     while let Ok(Some((message, behind))) = Message::split_first(rest) {
         conversion.push_outer(&message, set.codec)?;
         rest = behind;
+    }
+    // Kafka's writer of batches throws at it, when all other rules have been looked at.
+    if conversion.has_negative_time {
+        return Err(ErrorCode::InvalidTimestamp.into());
     }
     Ok(conversion.builder.build())
 }
@@ -89,29 +94,36 @@ fn analyze<'a>(messages: &'a [u8], rules: &UpgradeRules) -> Result<Option<Analyz
         rest = behind;
     }
     let entries = &messages[..messages.len() - rest.len()];
-    let first = entries.get(16).map(|&magic| Magic::from_id(magic));
-    Ok(first.map(|magic| Analyzed { entries, count, magic, codec }))
+    if entries.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Analyzed { entries, count, magic: magic_of(entries), codec }))
 }
 
-/// Size, CRC and codec of one message, or of a batch of format 2.
+/// Size, CRC and codec of one message, or of a batch of format 2, which begins at offset 0.
 fn check_entry(entry: &[u8], rules: &UpgradeRules) -> Result<Compression, ErrorCode> {
-    let fits = entry.len() <= rules.max_message_bytes;
-    let (crc_matches, codec) = match Batch::split_first(entry) {
-        Ok((batch, _)) if batch.base_offset() != Offset::ZERO => return Err(ErrorCode::InvalidRecord),
-        Ok(_) | Err(BatchError::BadMagic(_)) if !fits => return Err(ErrorCode::MessageTooLarge),
-        Ok((batch, _)) => (batch.crc_matches(), batch.compression()),
-        Err(BatchError::BadMagic(_)) => match Message::split_first(entry) {
-            Ok(Some((message, _))) => (message.crc_matches(), message.compression()),
-            Ok(None) | Err(TooSmall) => return Err(ErrorCode::CorruptMessage),
-        },
-        Err(BatchError::Truncated | BatchError::BadLength | BatchError::BadCrc | BatchError::BadCount) => {
-            return Err(ErrorCode::CorruptMessage);
+    if magic_of(entry).is_none() && !entry.starts_with(&0_i64.to_be_bytes()) {
+        return Err(ErrorCode::InvalidRecord);
+    }
+    if entry.len() > rules.max_message_bytes {
+        return Err(ErrorCode::MessageTooLarge);
+    }
+    let (crc_matches, codec) = match (Batch::split_first(entry), Message::split_first(entry)) {
+        (Ok((batch, _)), _) => (batch.crc_matches(), batch.compression()),
+        (Err(BatchError::BadMagic(_)), Ok(Some((message, _)))) => {
+            (message.crc_matches(), message.compression())
         }
+        (Err(_), _) => return Err(ErrorCode::CorruptMessage),
     };
     if !crc_matches {
         return Err(ErrorCode::CorruptMessage);
     }
     codec.ok_or(ErrorCode::UnsupportedCompressionType)
+}
+
+/// Of a whole message; `None` is format 2, because [`next_batch_size`] lets no other pass.
+fn magic_of(entry: &[u8]) -> Option<Magic> {
+    Magic::from_id(entry[16])
 }
 
 /// Why messages that go in or out together are refused (`LogValidator.processRecordErrors`).
@@ -146,6 +158,8 @@ struct Conversion<'a> {
     magic: Magic,
     builder: BatchBuilder,
     refused: Refused,
+    /// Below [`Timestamp::NONE`].
+    has_negative_time: bool,
 }
 
 impl Conversion<'_> {
@@ -197,6 +211,7 @@ impl Conversion<'_> {
         } else if is_refused(time, self.rules) {
             self.refused.timestamp = true;
         }
+        self.has_negative_time |= time.timestamp < Timestamp::NONE;
         if self.refused.answer().is_ok() {
             self.builder.push(&NewRecord {
                 timestamp: time.timestamp,
@@ -209,11 +224,8 @@ impl Conversion<'_> {
     }
 }
 
-/// `LogValidator.validateTimestamp`. A negative time is none: Kafka's writer of batches throws at it.
+/// `LogValidator.validateTimestamp`.
 fn is_refused(time: Time, rules: &UpgradeRules) -> bool {
-    if time.timestamp < Timestamp::NONE {
-        return true;
-    }
     if rules.timestamp_type == TimestampType::CreateTime && time.timestamp != Timestamp::NONE {
         let age = rules.now.0.wrapping_sub(time.timestamp.0);
         return age > rules.timestamp_before_max_ms || age.wrapping_neg() > rules.timestamp_after_max_ms;

@@ -157,6 +157,12 @@ fn times_out_of_bounds_and_below_none_are_invalid() {
         assert!(upgrade(&gzip(Magic::V1, &at(good)), &rules).is_ok());
     }
     assert_eq!(refusal(&at(-2), &plain_rules()), ErrorCode::InvalidTimestamp);
+    // A time below none is told last of all.
+    let compacted = UpgradeRules { compacted: true, ..plain_rules() };
+    let contents = Contents { key: Some(b"k"), value: None };
+    let negative = NewMessage { timestamp: Timestamp(-2), contents, ..empty_message(Magic::V1) };
+    let set = [put(negative), at(NOW.0)].concat();
+    assert_eq!(refusal(&gzip(Magic::V1, &set), &compacted), ErrorCode::InvalidRecord);
 }
 
 #[test]
@@ -201,6 +207,9 @@ fn one_batch_of_format_2_comes_back_as_it_is_and_two_do_not() {
     assert_eq!(upgrade(&[one.as_slice(), &one[..40]].concat(), &plain_rules()), Ok(one.clone()));
     assert_eq!(refusal(&one.repeat(2), &plain_rules()), ErrorCode::InvalidRecord);
     assert_eq!(refusal(&batch(1, Compression::None, &["a"]), &plain_rules()), ErrorCode::InvalidRecord);
+    let short = [&1_i64.to_be_bytes()[..], &[0, 0, 0, 14, 0, 0, 0, 0, 2], &[0; 9]].concat();
+    assert_eq!(refusal(&short, &plain_rules()), ErrorCode::InvalidRecord);
+    assert_eq!(refusal(&[&[0; 8][..], &short[8..]].concat(), &plain_rules()), ErrorCode::CorruptMessage);
     let small = UpgradeRules { max_message_bytes: one.len() - 1, ..plain_rules() };
     assert_eq!(refusal(&one, &small), ErrorCode::MessageTooLarge);
     let mut bad = one;
