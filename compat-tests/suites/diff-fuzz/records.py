@@ -193,7 +193,7 @@ def odd_sets(now, version):
         message(b"one", b"key", magic=2), message(b"one", b"key", magic=3), message(b"one", b"key", magic=-1),
         message(b"one", b"key", crc_off_by=1, **base), one + message(b"two", b"key", crc_off_by=1, **base),
         wrapper(codecs.GZIP, message(b"one", b"key", crc_off_by=1, **base), **base), wrapper(codecs.GZIP, one, crc_off_by=1, **base),
-        one[:-1], one + one[:-1], one[:11], one[:17], one + b"\0", b"\0" * 40, packed[:-5], packed + packed, packed + one, one + packed,
+        one[:-1], one + one[:-1], one[:11], one[:17], one + b"\0", packed[:-5], packed + packed, packed + one, one + packed,
         wrapper(codecs.GZIP, packed, **base), wrapper(codecs.GZIP, b"", **base), wrapper(codecs.GZIP, one[:-1], **base),
         wrapper(codecs.GZIP, one + one[:-1], **base), wrapper(codecs.GZIP, message_set(b"a", b"b", first=7, **base), **base),
         wrapper(codecs.GZIP, message(b"one", b"a", offset=5, **base) + message(b"two", b"b", offset=3, **base), **base),

@@ -93,6 +93,16 @@ def produced_oddly(context):
     return Records(context.rng.choice(records.odd(context.now)))
 
 
+def zeros(context):
+    """No batch; an old Kafka refuses the other partitions of the request with it, and so it gets none."""
+    return b"" if context.version < records.FIRST_VERSION_OF_BATCHES else b"\0" * 61
+
+
+def fetch_offset(context):
+    """An offset that most topics have, or one in each batch of `packed`, where old versions read."""
+    return context.rng.choice([0, 1, 4, 9, 10] + ([7, 12, 13] if "packed" in context.filled else []))
+
+
 def recent(context):
     """A timestamp near those of the records in `orders`."""
     return context.now + context.rng.choice([-1, 0, 1, 4, 9, 10, 1000, 1001, 5000])
@@ -141,7 +151,7 @@ BY_NAME = {
 BY_PATH = {
     "Produce.TransactionalId": ([None, None, transaction], [absent_transaction, empty_transaction]),
     "Produce.Acks": ([-1, 1, 1], [0, 2, -2, 32767]),
-    "Produce.TopicData.PartitionData.Records": ([produced], [produced_oddly] * 8 + [b"", b"\0" * 61, b"abc"]),
+    "Produce.TopicData.PartitionData.Records": ([produced], [produced_oddly] * 8 + [b"", zeros, b"abc"]),
     "Fetch.ClusterId": ([None, ClusterId()], ["another-cluster"]),
     "Fetch.MaxWaitMs": ([0, 1, 20], [-1]),
     "Fetch.MinBytes": ([0, 1], [-1, 1000, INT32_MAX]),
@@ -151,7 +161,7 @@ BY_PATH = {
     "Fetch.ReplicaState.ReplicaId": ([-1], [-2]),
     "Fetch.ReplicaState.ReplicaEpoch": ([-1], [0, INT64_MAX]),
     "Fetch.ReplicaId": ([-1], [-2, -3]),
-    "Fetch.Topics.Partitions.FetchOffset": ([0, 1, 4, 9, 10], [11, -1, -2, 100, INT64_MAX]),
+    "Fetch.Topics.Partitions.FetchOffset": ([fetch_offset], [11, -1, -2, 100, INT64_MAX]),
     "Fetch.Topics.Partitions.LastFetchedEpoch": ([-1, 0], [1, 5, -2, INT32_MAX]),
     "Fetch.Topics.Partitions.LogStartOffset": ([-1], [0, 5, INT64_MAX]),
     "Fetch.Topics.Partitions.PartitionMaxBytes": ([INT32_MAX, 100, 1000], [0, -1, 1]),
@@ -387,7 +397,8 @@ def _altered_resource(context):
 
 
 def _described_resource(context):
-    kind = context.pick([2, 2, 4, 16, 32], [8, 0, 1, 3, 127, -1])
+    # Version 0 goes to an old Kafka, where groups have no configs, and client metrics only those that were set.
+    kind = context.pick([2, 2, 4] + ([16, 32] if context.version > 0 else []), [8, 0, 1, 3, 127, -1])
     names = {2: (["orders", "compacted", "__consumer_offsets"], ["absent", ""] + BAD_TOPICS), 16: (["m-prepared"], ["", fresh]),
              32: (["g-committed", "g-prepared"], ["", fresh])}
     normal, odd = names.get(kind, RESOURCE_NAMES.get(kind, (["orders"], [""])))

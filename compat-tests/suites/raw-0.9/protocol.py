@@ -130,8 +130,9 @@ class Reader:
         head = self.take(2 if kind == "string" else 4)
         size = struct.unpack(">h" if kind == "string" else ">i", head)[0]
         data = None if size < 0 else self.take(size)
-        if kind == "records" and data is not None:
-            return self.records(name, head, data, depth), data
+        if kind == "records":
+            # Beside error 76 Kafka says null where beside every other error it says that there are none.
+            return self.records(name, struct.pack(">i", max(size, 0)), data or b"", depth), data
         value = data.decode() if kind == "string" and data is not None else data
         return [self.line(depth, name, head + (data or b""), value)], value
 

@@ -111,6 +111,7 @@ def produce_plain(s):
     s.step("bad-acks", "Produce v1", *produce("produced", message(b"x"), acks=2))
     s.step("no-topics", "Produce v1", 1, 1000, [])
     s.step("no-records", "Produce v1", *produce("produced", b""))
+    s.step("zeros", "Produce v1", *produce("produced", b"\0" * 40))
     s.step("corrupt", "Produce v1", *produce("produced", message(b"x", crc_off_by=1)))
     s.step("corrupt-second", "Produce v0", *produce("produced", message(b"x") + message(b"y", crc_off_by=1)))
     s.step("cut-message-behind", "Produce v1", *produce("produced", message(b"whole") + message(b"cut")[:-1]))
