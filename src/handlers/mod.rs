@@ -17,6 +17,7 @@ mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
 mod alter_user_scram_credentials;
 mod api_versions;
+mod cluster_control;
 mod committing;
 mod config_changes;
 pub mod configs;
@@ -183,6 +184,7 @@ impl Service for Handlers {
             FETCH => fetch::handle(&context, frame, body_start, out),
             _ => {
                 let client_id = header.client_id.as_deref().map(Arc::from);
+                let body_start = cluster_control::body_start(key, version).unwrap_or(body_start);
                 handle_cold(RequestContext { client_id, ..context }, &frame[body_start..], out)
             }
         };
@@ -269,6 +271,10 @@ fn handle_cold(context: RequestContext, body: &[u8], out: &mut Output) -> Handle
             Ok(()) => Handled::Done,
             Err(_) => Handled::Close("an ApiVersions request that cannot be read"),
         };
+    }
+    if cluster_control::is(context.api.key) {
+        cluster_control::refuse(&context, out);
+        return Handled::Done;
     }
     match table::serve(context, Bytes::copy_from_slice(body)) {
         Some(mut answer) => match poll_once(&mut answer) {

@@ -128,6 +128,31 @@ fn no_release_with_zookeeper_had_a_feature() {
 }
 
 #[test]
+fn messages_between_brokers_are_for_nodes_of_the_cluster() {
+    let fixture = Fixture::start_as(Some("2.8"), &[]);
+    let ask = |key: i16, version: i16, rest: &[u8]| {
+        let header = [&key.to_be_bytes()[..], &version.to_be_bytes(), &[0, 0, 0, 7]].concat();
+        let size = ((header.len() + rest.len()) as i32).to_be_bytes();
+        let mut client = fixture.client();
+        client.send_raw(&[&size[..], &header, rest].concat());
+        client.read_frame().map(|frame| frame.to_vec())
+    };
+    let refused = |rest: &[u8]| Some([&[0, 0, 0, 7][..], rest].concat());
+    // The broker id alone: the first ControlledShutdown has no client id.
+    assert_eq!(ask(7, 0, &[0, 0, 0, 1]), refused(&[0, 31, 0, 0, 0, 0]));
+    let (no_client, id, epoch) = ([0xff, 0xff], [0, 0, 0, 1], [0; 8]);
+    let controlled_shutdown = [&no_client[..], &id, &epoch].concat();
+    assert_eq!(ask(7, 2, &controlled_shutdown), refused(&[0, 31, 0, 0, 0, 0]));
+    let flexible = [&no_client[..], &[0], &id, &epoch, &[0]].concat();
+    assert_eq!(ask(7, 3, &flexible), refused(&[0, 0, 31, 1, 0]));
+    assert_eq!(ask(7, 2, &[0xff]), None, "what is cut is not answered");
+    let allocate = [&no_client[..], &[0], &id, &epoch, &[0]].concat();
+    assert_eq!(ask(67, 0, &allocate), None, "AllocateProducerIds came with 3.0");
+    let no_topics = [&no_client[..], &[0], &id, &epoch, &[1, 0]].concat();
+    assert_eq!(ask(56, 0, &no_topics), refused(&[0, 0, 0, 0, 0, 0, 31, 1, 0]));
+}
+
+#[test]
 fn a_release_that_nobody_knows_stops_the_start() {
     let mut fixture = Fixture::start();
     fixture.broker.take().unwrap().stop().unwrap();

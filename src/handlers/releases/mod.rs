@@ -7,6 +7,7 @@
 
 use std::sync::LazyLock;
 
+use super::cluster_control;
 use super::features::{self, Feature};
 use super::table::{self, Api};
 use crate::controller::ClusterImage;
@@ -86,10 +87,13 @@ impl Release {
         let is_known = |name: &str| {
             name == KRAFT_VERSION || features::SUPPORTED.iter().any(|feature| feature.name == name)
         };
+        let rows = table::APIS.iter().chain(cluster_control::APIS);
+        let mut apis: Vec<Api> = rows.filter_map(served).collect();
+        apis.sort_unstable_by_key(|api| api.key);
         Release {
             name: recorded.name,
             metadata: recorded.metadata,
-            apis: table::APIS.iter().filter_map(served).collect(),
+            apis,
             supported: recorded.supported.iter().filter(|feature| is_known(feature.name)).copied().collect(),
             refuses_with_range: recorded.refuses_with_range,
             finalized: match recorded.metadata {

@@ -72,31 +72,6 @@ fn a_release_is_all_that_kafka_had_but_for_what_klamm_lacks() {
 
 /// Keys, and the versions of them that some release serves.
 const MISSING: &[(i16, RangeInclusive<i16>)] = &[
-    // Between brokers: LeaderAndIsr, StopReplica, UpdateMetadata, ControlledShutdown.
-    (4, 0..=6),
-    (5, 0..=3),
-    (6, 0..=7),
-    (7, 0..=3),
-    // The first versions of messages that Kafka 4 knows from later versions on.
-    (8, 0..=1),
-    (9, 0..=0),
-    (19, 0..=1),
-    (20, 0..=0),
-    (23, 0..=1),
-    (27, 0..=0),
-    (29, 0..=0),
-    (30, 0..=0),
-    (31, 0..=0),
-    (32, 0..=0),
-    (34, 0..=0),
-    (35, 0..=0),
-    (38, 0..=0),
-    (39, 0..=0),
-    (40, 0..=0),
-    (41, 0..=0),
-    // Between brokers: AlterPartition, AllocateProducerIds.
-    (56, 0..=1),
-    (67, 0..=0),
     // Share groups and streams groups.
     (76, 1..=1),
     (77, 1..=1),
