@@ -10,6 +10,8 @@ use crate::protocol::quorum_changes::{AddRaftVoter, VoterEndpoint};
 
 /// The sentence about endpoints names no more of them than fit into this.
 const MOST_ENDPOINTS_TEXT_BYTES: usize = 1000;
+/// More of them do not fit, however short they are.
+const MOST_ENDPOINTS: usize = 64;
 
 pub async fn handle(context: &RequestContext, request: AddRaftVoter) -> anyhow::Result<Refusal> {
     Ok(Refusal(refusal(context, &request)))
@@ -29,7 +31,7 @@ fn refusal(context: &RequestContext, request: &AddRaftVoter) -> ApiError {
 fn check_endpoints(context: &RequestContext, endpoints: &[VoterEndpoint]) -> Result<(), ApiError> {
     let config = context.services.config();
     let Some(own) = config.listeners.iter().find(|listener| listener.controller) else { return Ok(()) };
-    if endpoints.iter().any(|endpoint| endpoint.name.to_uppercase() == own.name) {
+    if endpoints.iter().any(|endpoint| endpoint.name.eq_ignore_ascii_case(&own.name)) {
         return Ok(());
     }
     let message = format!(
@@ -43,8 +45,11 @@ fn check_endpoints(context: &RequestContext, endpoints: &[VoterEndpoint]) -> Res
 
 /// As Java prints them; the last one of a name is meant.
 fn endpoints_text(endpoints: &[VoterEndpoint]) -> String {
-    let by_name: BTreeMap<String, &VoterEndpoint> =
-        endpoints.iter().map(|endpoint| (endpoint.name.to_uppercase(), endpoint)).collect();
+    let by_name: BTreeMap<String, &VoterEndpoint> = endpoints
+        .iter()
+        .take(MOST_ENDPOINTS)
+        .map(|endpoint| (endpoint.name.to_uppercase(), endpoint))
+        .collect();
     let mut text = String::new();
     for (name, VoterEndpoint { host, port, .. }) in by_name {
         let separator = if text.is_empty() { "" } else { ", " };

@@ -1,6 +1,8 @@
 //! UpdateFeatures (key 57), v0-2: finalizes feature levels, all of a request or none (KIP-584, KIP-1022).
 //! Kafka: `FeatureControlManager.updateFeatures`.
 
+use std::collections::HashSet;
+
 use kafka_protocol::messages::update_features_request::FeatureUpdateKey;
 use kafka_protocol::messages::update_features_response::UpdatableFeatureResult;
 use kafka_protocol::messages::{UpdateFeaturesRequest, UpdateFeaturesResponse};
@@ -50,7 +52,10 @@ pub async fn handle(
 /// No release with ZooKeeper had a feature. Kafka: `KafkaController.validateFeatureUpdate`.
 fn refuse_each(request: &UpdateFeaturesRequest) -> UpdateFeaturesResponse {
     let reason = "Could not apply finalized feature update because the provided feature is not supported.";
-    let results = request.feature_updates.iter().map(|update| {
+    // Each once: the sentence is much longer than what asks for it.
+    let mut seen = HashSet::new();
+    let updates = request.feature_updates.iter().filter(|update| seen.insert(&update.feature));
+    let results = updates.map(|update| {
         UpdatableFeatureResult::default()
             .with_feature(update.feature.clone())
             .with_error_code(ErrorCode::InvalidRequest.code())

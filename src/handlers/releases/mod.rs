@@ -105,10 +105,22 @@ impl Release {
         }
     }
 
-    /// What UpdateFeatures may ask for, and a new cluster begins with.
+    /// What UpdateFeatures may ask for, and a new cluster begins with: never beyond what this build registers with, or
+    /// the cluster could not be started again.
     pub fn allowed_levels(&self) -> Vec<Feature> {
         match self.metadata {
-            Metadata::Kraft => self.supported.clone(),
+            Metadata::Kraft => {
+                let own_level = |feature: &Feature| {
+                    let own = features::SUPPORTED.iter().find(|own| own.name == feature.name)?;
+                    let min_version = feature.min_version.max(own.min_version);
+                    Some(Feature {
+                        min_version,
+                        max_version: feature.max_version.min(own.max_version),
+                        ..*own
+                    })
+                };
+                self.supported.iter().filter_map(own_level).collect()
+            }
             Metadata::ZooKeeper { .. } => {
                 let at = FIRST_METADATA_VERSION;
                 vec![Feature { name: features::METADATA_VERSION, min_version: at, max_version: at }]

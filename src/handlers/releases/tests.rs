@@ -143,6 +143,15 @@ fn a_cluster_begins_with_the_levels_of_its_release() {
             let own = own.expect("a cluster begins with what Klamm supports");
             assert!((own.min_version..=own.max_version).contains(level), "{} {name}", release.name);
         }
+        let registered = |feature: &Feature| {
+            let is_within = |own: &Feature| {
+                own.name == feature.name
+                    && own.min_version <= feature.min_version
+                    && feature.max_version <= own.max_version
+            };
+            features::SUPPORTED.iter().any(is_within)
+        };
+        assert!(allowed.iter().all(registered), "{}", release.name);
     }
 }
 
