@@ -96,14 +96,17 @@ LOGGER = re.compile(r"^\s+(\S+)=[A-Z]+ sensitive=false synonyms=\{\}$")
 LOGGERS = {"root"}
 # What a consumer's own threads log comes whenever they come to it.
 BACKGROUND = re.compile(r" \(org\.apache\.kafka\.clients\.consumer\.internals\.Consumer(HeartbeatRequest|Membership)Manager\)$")
-# How often a client has to ask for a topic that was just created, or is not there.
+# The first mirror maker says so if it was waiting for records when it was told to end.
+WOKEN = re.compile(r"\[.*\] WARN +\(kafka\.utils\.CoreUtils\$\)$|org\.apache\.kafka\.common\.errors\.WakeupException$")
+# How often a client has to ask for a topic or a coordinator that was just created, or is not there.
 CREATION = re.compile(
     r" correlation id \d+ : \{.*=(LEADER_NOT_AVAILABLE|UNKNOWN_TOPIC_OR_PARTITION)\} "
     r"|Got error produce response .* NOT_LEADER_OR_FOLLOWER |Received invalid metadata error in produce request "
+    r"|Offset commit failed .*: This is not the correct coordinator"
 )
 # Rows of tables that come in no order; the last are of kafka-transactions describe-producers. Tools before 3.0 show settings
-# as they come.
-IN_NO_ORDER = re.compile(r"partition: |group-|console-consumer-|test-group-|pay-| [a-z0-9.]+=.* synonyms=|\d+ \d+ -?\d+ -?\d+ <ms> ")
+# and the offsets of partitions as they come.
+IN_NO_ORDER = re.compile(r"partition: |[\w.-]+:\d+:[\d,-]*$|group-|console-consumer-|test-group-|pay-| [a-z0-9.]+=.* synonyms=|\d+ \d+ -?\d+ -?\d+ <ms> ")
 # The options a tool lists when it is used wrongly, and the frames of a stack trace, belong to the tool, not to the broker.
 USAGE = re.compile(r"Option\s+Description")
 FRAME = re.compile(r"^\s*(at \S+\(|\.\.\. \d+ (common frames omitted|more))")
@@ -144,6 +147,7 @@ def _is_noise(line):
         FRAME.match(line)
         or BACKGROUND.search(line)
         or CREATION.search(line)
+        or WOKEN.match(line)
         or (setting and setting[1] in SETTINGS)
         or (api and api[1] not in SERVED)
         or (feature and feature[1] not in FEATURES)

@@ -26,7 +26,7 @@ import org.apache.kafka.common.config.ConfigResource;
  *        TopicAdmin --bootstrap-server HOST:PORT describe TOPIC | delete TOPIC | partitions TOPIC COUNT
  *        TopicAdmin --bootstrap-server HOST:PORT configs topic|broker NAME | alter topic|broker NAME [KEY=VALUE...]
  *
- * Of the configurations those that are not defaults are printed. What is refused is printed by the class and the text of
+ * Of the configurations those that are set for the topic or broker itself are printed. What is refused is printed by the class and the text of
  * the error, and ends the call with the exception as a tool would.
  */
 public final class TopicAdmin {
@@ -100,8 +100,13 @@ public final class TopicAdmin {
 
     private static void show(Collection<Config> configs) {
         for (Config config : configs) {
-            config.entries().stream().filter(entry -> !entry.isDefault()).map(TopicAdmin::text).sorted().forEach(System.out::println);
+            config.entries().stream().filter(TopicAdmin::isOwn).map(TopicAdmin::text).sorted().forEach(System.out::println);
         }
+    }
+
+    private static boolean isOwn(ConfigEntry entry) {
+        ConfigEntry.ConfigSource source = entry.source();
+        return source == ConfigEntry.ConfigSource.DYNAMIC_TOPIC_CONFIG || source == ConfigEntry.ConfigSource.DYNAMIC_BROKER_CONFIG;
     }
 
     private static String text(ConfigEntry entry) {
