@@ -29,7 +29,8 @@ COUNTS = "callgrind.out"
 VALGRIND = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={COUNTS}"]
 # The way through RocksDB's memtable is not counted: RocksDB draws how many levels the skip list gets, which makes a
 # commit of one process 5 % dearer than that of another. The other costs of each get and put are counted.
-VALGRIND += ["--collect-atstart=yes", "--toggle-collect=*SkipListRep::InsertKey*", "--toggle-collect=*SkipListRep::Get*"]
+# A function to toggle at switches collecting off from the start, so what switches it on again comes last.
+VALGRIND += ["--toggle-collect=*SkipListRep::InsertKey*", "--toggle-collect=*SkipListRep::Get*", "--collect-atstart=yes"]
 FETCH_BYTES = 64 * 1024
 
 
