@@ -18,6 +18,7 @@ mod producing;
 mod quotas;
 mod refusals;
 mod releases;
+mod repeats;
 mod topics;
 mod transactional_ids;
 mod transactional_offsets;

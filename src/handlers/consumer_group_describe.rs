@@ -1,5 +1,7 @@
 //! ConsumerGroupDescribe (key 69), v0-1, KIP-848: epochs, members and their assignments, present and to come. v1 tells
 //! which protocol a member uses (KIP-1099). Kafka: `KafkaApis.handleConsumerGroupDescribe`.
+//!
+//! A group that is named several times is described once, where Kafka describes it each time.
 
 use kafka_protocol::messages::consumer_group_describe_response::{
     Assignment as WireAssignment, DescribedGroup, Member, TopicPartitions,
@@ -27,8 +29,9 @@ pub async fn handle(
         true => wire::ALL_GROUP_OPERATIONS,
         false => wire::OPERATIONS_NOT_ASKED,
     };
-    let mut groups = Vec::with_capacity(request.group_ids.len());
-    for group in request.group_ids {
+    let asked = wire::first_mentions(request.group_ids, GroupId::clone);
+    let mut groups = Vec::with_capacity(asked.len());
+    for group in asked {
         let described = match describe(context, &group).await {
             Ok(found) => write(context, found).with_authorized_operations(operations),
             Err(error) => DescribedGroup::default()

@@ -2,8 +2,6 @@
 //! each error, which the codec crate lacks; Kafka leaves it null but for streams groups.
 //! Kafka: `KafkaApis.handleDeleteGroupsRequest`.
 
-use std::collections::HashSet;
-
 use bytes::{BufMut, BytesMut};
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse, GroupId};
@@ -21,9 +19,7 @@ use crate::protocol::wire::{put_count, put_string};
 
 pub async fn handle(context: &RequestContext, request: DeleteGroupsRequest) -> anyhow::Result<Answer> {
     let groups = &context.services.groups;
-    let mut seen = HashSet::new();
-    let named_once: Vec<GroupId> =
-        request.groups_names.into_iter().filter(|group| seen.insert(group.clone())).collect();
+    let named_once = wire::first_mentions(request.groups_names, GroupId::clone);
     let submitted = groups.submit_to_read(named_once.iter().map(deletion).collect()).await;
     let mut answer = Answer::default();
     for (group, submitted) in named_once.into_iter().zip(submitted) {

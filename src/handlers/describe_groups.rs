@@ -1,5 +1,7 @@
 //! DescribeGroups (key 15), v0-6: state and members of classic groups. v3 tells what the client may do (KIP-430), v6 calls
 //! an unknown group an error (KIP-1043). Kafka: `KafkaApis.handleDescribeGroupsRequest`.
+//!
+//! A group that is named several times is described once, where Kafka describes it each time.
 
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
@@ -22,9 +24,10 @@ pub async fn handle(
         true => wire::ALL_GROUP_OPERATIONS,
         false => wire::OPERATIONS_NOT_ASKED,
     };
-    let mut groups = Vec::with_capacity(request.groups.len());
-    for group in &request.groups {
-        let described = match find(context, group).await {
+    let asked = wire::first_mentions(request.groups, GroupId::clone);
+    let mut groups = Vec::with_capacity(asked.len());
+    for group in asked {
+        let described = match find(context, &group).await {
             Ok(found) => write(found).with_authorized_operations(operations),
             Err(error) if error.code != ErrorCode::GroupIdNotFound => {
                 DescribedGroup::default().with_error_code(error.code.code())
@@ -37,7 +40,7 @@ pub async fn handle(
                 .with_error_message(error.wire_message())
                 .with_group_state(wire::text(DEAD)),
         };
-        groups.push(described.with_group_id(group.clone()));
+        groups.push(described.with_group_id(group));
     }
     Ok(DescribeGroupsResponse::default().with_groups(groups))
 }

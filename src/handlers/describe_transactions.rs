@@ -4,8 +4,6 @@
 //! An id that is named several times is answered once, at its first mention, where Kafka answers for each: the answer
 //! tells all partitions of a transaction, so repeating a short id would make it as large as the client likes.
 
-use std::collections::HashSet;
-
 use kafka_protocol::messages::describe_transactions_response::{TopicData, TransactionState};
 use kafka_protocol::messages::{
     DescribeTransactionsRequest, DescribeTransactionsResponse, TopicName, TransactionalId,
@@ -23,7 +21,7 @@ pub async fn handle(
     context: &RequestContext,
     request: DescribeTransactionsRequest,
 ) -> anyhow::Result<DescribeTransactionsResponse> {
-    let transactional_ids = distinct(request.transactional_ids);
+    let transactional_ids = wire::first_mentions(request.transactional_ids, TransactionalId::clone);
     let mut states = Vec::with_capacity(transactional_ids.len());
     for transactional_id in transactional_ids {
         let state = match find(context, &transactional_id).await {
@@ -36,13 +34,6 @@ pub async fn handle(
         }
     }
     Ok(DescribeTransactionsResponse::default().with_transaction_states(states))
-}
-
-/// The first mention of each.
-fn distinct(mut transactional_ids: Vec<TransactionalId>) -> Vec<TransactionalId> {
-    let mut seen = HashSet::new();
-    transactional_ids.retain(|transactional_id| seen.insert(transactional_id.clone()));
-    transactional_ids
 }
 
 async fn find(
@@ -81,13 +72,6 @@ mod tests {
     use crate::coordinator::shard::TransactionalProducer;
     use crate::coordinator::transaction::state::State;
     use crate::protocol::ids::{PartitionIndex, ProducerEpoch, ProducerId, Timestamp};
-
-    #[test]
-    fn an_id_is_described_once_at_its_first_mention() {
-        let asked = ["b", "a", "b", "", "a", ""].map(|id| TransactionalId(wire::text(id)));
-        let distinct = distinct(asked.into());
-        assert_eq!(distinct.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["b", "a", ""]);
-    }
 
     #[test]
     fn partitions_are_told_by_topic() {

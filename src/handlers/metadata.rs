@@ -4,7 +4,7 @@
 //! always 0 here). Unlike Kafka, which answers an error first, a topic made on first use is in the same answer.
 //! Kafka: `KafkaApis.handleTopicMetadataRequest`, `AutoTopicCreationManager`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use kafka_protocol::messages::metadata_response::{
@@ -52,11 +52,11 @@ async fn describe_topics(
     };
     // One id makes it a request by ids: names beside it are not looked at.
     if asked.iter().any(|topic| !topic.topic_id.is_nil()) {
-        let topics = asked.iter().filter(|topic| !topic.topic_id.is_nil()).map(|topic| {
-            match image.topic_by_id(TopicId(topic.topic_id)) {
-                Some(found) => describe(&image, request, found),
-                None => failed(ErrorCode::UnknownTopicId).with_topic_id(topic.topic_id),
-            }
+        let mut seen = HashSet::new();
+        let ids = asked.iter().map(|topic| topic.topic_id).filter(|id| !id.is_nil() && seen.insert(*id));
+        let topics = ids.map(|id| match image.topic_by_id(TopicId(id)) {
+            Some(found) => describe(&image, request, found),
+            None => failed(ErrorCode::UnknownTopicId).with_topic_id(id),
         });
         return (topics.collect(), image.clone());
     }

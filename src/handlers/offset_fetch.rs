@@ -4,10 +4,10 @@
 //! request), KIP-848 (v9: members, v10: topic ids). A group or a partition without an offset has offset -1 and no
 //! error. v0 asks for offsets in ZooKeeper, and is refused. Kafka: `KafkaApis.handleOffsetFetchRequest`, `OffsetFetchResponse.Builder`.
 //!
-//! A group whose every offset is asked for several times is answered for that once, at the first mention, where Kafka
-//! answers each: repeating a short id would make the answer as large as the client likes.
+//! What is asked for several times, a partition or everything that a group has committed, is told once, at the first
+//! mention, where Kafka tells it each time: metadata of 4 KiB for an index of 4 bytes is as large as the client likes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use kafka_protocol::messages::offset_fetch_request::{
@@ -17,8 +17,9 @@ use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
-use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse, TopicName};
+use kafka_protocol::messages::{GroupId, OffsetFetchRequest, OffsetFetchResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
 
 use super::context::RequestContext;
 use super::wire;
@@ -49,19 +50,35 @@ pub async fn handle(
     if context.version < GROUPS_SINCE_VERSION {
         return Ok(AnyVersion(fetch_one(context, request).await));
     }
-    let asked = without_repeats(request.groups);
-    let mut groups = Vec::with_capacity(asked.len());
-    for group in asked {
-        groups.push(fetch_group(context, group, request.require_stable).await);
+    let mut mentioned = Mentioned::default();
+    let mut groups = Vec::with_capacity(request.groups.len());
+    for mut group in request.groups {
+        if mentioned.leaves_something_of(&mut group) {
+            groups.push(fetch_group(context, group, request.require_stable).await);
+        }
     }
     Ok(AnyVersion(OffsetFetchResponse::default().with_groups(groups)))
 }
 
-/// Without those that ask again for everything that a group has committed.
-fn without_repeats(mut groups: Vec<OffsetFetchRequestGroup>) -> Vec<OffsetFetchRequestGroup> {
-    let mut whole = HashSet::new();
-    groups.retain(|group| group.topics.is_some() || whole.insert(group.group_id.clone()));
-    groups
+/// What a request has asked for so far.
+#[derive(Default)]
+struct Mentioned {
+    /// Groups of which everything is told.
+    whole: HashSet<GroupId>,
+    partitions: HashMap<(GroupId, TopicName, Uuid), HashSet<i32>>,
+}
+
+impl Mentioned {
+    /// Takes out of `group` what was asked for before. False for a group of which everything has been told.
+    fn leaves_something_of(&mut self, group: &mut OffsetFetchRequestGroup) -> bool {
+        let Some(topics) = &mut group.topics else { return self.whole.insert(group.group_id.clone()) };
+        for topic in topics {
+            let key = (group.group_id.clone(), topic.name.clone(), topic.topic_id);
+            let seen = self.partitions.entry(key).or_default();
+            topic.partition_indexes.retain(|index| seen.insert(*index));
+        }
+        true
+    }
 }
 
 /// Versions before groups: asks for one, and answers in their fields.
@@ -77,7 +94,8 @@ async fn fetch_one(context: &RequestContext, request: OffsetFetchRequest) -> Off
         };
         topics.iter().map(topic).collect()
     });
-    let asked = OffsetFetchRequestGroup::default().with_group_id(request.group_id).with_topics(topics);
+    let mut asked = OffsetFetchRequestGroup::default().with_group_id(request.group_id).with_topics(topics);
+    Mentioned::default().leaves_something_of(&mut asked);
     let group = fetch_group(context, asked, request.require_stable).await;
     if group.error_code != ErrorCode::None.code() && context.version < GROUP_ERROR_SINCE_VERSION {
         return refuse_one(request.topics, group.error_code);
@@ -273,18 +291,44 @@ fn nothing(partition: i32) -> OffsetFetchResponsePartitions {
 
 #[cfg(test)]
 mod tests {
-    use kafka_protocol::messages::GroupId;
-
     use super::*;
+
+    fn topic(name: &str, id: u128, partitions: &[i32]) -> OffsetFetchRequestTopics {
+        OffsetFetchRequestTopics::default()
+            .with_name(TopicName(wire::text(name)))
+            .with_topic_id(Uuid::from_u128(id))
+            .with_partition_indexes(partitions.to_vec())
+    }
+
+    fn group(id: &str, topics: Option<Vec<OffsetFetchRequestTopics>>) -> OffsetFetchRequestGroup {
+        OffsetFetchRequestGroup::default().with_group_id(GroupId(wire::text(id))).with_topics(topics)
+    }
+
+    fn told(mut asked: Vec<OffsetFetchRequestGroup>) -> Vec<OffsetFetchRequestGroup> {
+        let mut mentioned = Mentioned::default();
+        asked.retain_mut(|group| mentioned.leaves_something_of(group));
+        asked
+    }
 
     #[test]
     fn everything_of_a_group_is_told_once() {
-        let group = |id, topics| {
-            OffsetFetchRequestGroup::default().with_group_id(GroupId(wire::text(id))).with_topics(topics)
-        };
         let some = Some(Vec::new());
         let asked = vec![group("a", None), group("a", some.clone()), group("b", None), group("a", None)];
-        let left = vec![group("a", None), group("a", some), group("b", None)];
-        assert_eq!(without_repeats(asked), left);
+        assert_eq!(told(asked), [group("a", None), group("a", some), group("b", None)]);
+    }
+
+    #[test]
+    fn a_partition_of_a_group_is_told_once() {
+        let asked = vec![
+            group("a", Some(vec![topic("t", 0, &[0, 1, 0]), topic("u", 0, &[0]), topic("t", 0, &[1, 2])])),
+            group("b", Some(vec![topic("t", 0, &[0]), topic("", 7, &[0]), topic("", 8, &[0, 0])])),
+            group("a", Some(vec![topic("u", 0, &[0])])),
+        ];
+        let once = [
+            group("a", Some(vec![topic("t", 0, &[0, 1]), topic("u", 0, &[0]), topic("t", 0, &[2])])),
+            group("b", Some(vec![topic("t", 0, &[0]), topic("", 7, &[0]), topic("", 8, &[0])])),
+            group("a", Some(vec![topic("u", 0, &[])])),
+        ];
+        assert_eq!(told(asked), once);
     }
 }

@@ -1,6 +1,6 @@
 //! From this crate's types to the codec crate's, and values that several answers share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -75,6 +75,17 @@ pub fn broker_ids(brokers: &[BrokerId]) -> Vec<kafka_protocol::messages::BrokerI
     brokers.iter().map(|broker| broker_id(*broker)).collect()
 }
 
+/// The elements whose key no earlier one has. For requests whose answer tells more of an element than the request does:
+/// repeating a short name would make it as large as the client likes.
+pub fn first_mentions<Element, Key: Eq + Hash>(
+    mut elements: Vec<Element>,
+    key: impl Fn(&Element) -> Key,
+) -> Vec<Element> {
+    let mut seen = HashSet::new();
+    elements.retain(|element| seen.insert(key(element)));
+    elements
+}
+
 /// Topics of an answer, each once, in the order in which they are first mentioned.
 pub struct ByMention<Key, Topic> {
     topics: Vec<Topic>,
@@ -107,6 +118,12 @@ impl<Key: Eq + Hash, Topic> ByMention<Key, Topic> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn first_mentions_stay_in_their_order() {
+        let mentions = vec![("b", 1), ("a", 2), ("b", 3), ("", 4), ("a", 5), ("", 6)];
+        assert_eq!(first_mentions(mentions, |(name, _)| *name), [("b", 1), ("a", 2), ("", 4)]);
+    }
 
     #[test]
     fn hosts_are_printed_as_java_does() {
