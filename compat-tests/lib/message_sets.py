@@ -6,6 +6,8 @@ import zlib
 import old_codecs as codecs
 
 HEAD_BYTES = 12
+# CRC, magic, attributes, and the sizes of key and value.
+LEAST_SIZE = 14
 
 
 def message(value, key=None, offset=0, attributes=0, magic=0, timestamp=-1, crc_off_by=0):
@@ -32,11 +34,12 @@ def wrapper(codec, inner, offset=0, value=None, magic=0, **options):
 
 
 def split(data):
-    """The whole messages of a set, and whether there is a part of one behind them."""
+    """The whole messages of a set, and whether there is a part of one behind them, or what is none."""
     found, position = [], 0
     while position + HEAD_BYTES <= len(data):
-        end = position + HEAD_BYTES + struct.unpack_from(">i", data, position + 8)[0]
-        if end > len(data):
+        size = struct.unpack_from(">i", data, position + 8)[0]
+        end = position + HEAD_BYTES + size
+        if size < LEAST_SIZE or end > len(data):
             break
         found.append(data[position:end])
         position = end

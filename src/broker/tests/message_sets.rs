@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use bytes::{Buf, BufMut, Bytes};
-use kafka_protocol::messages::ApiVersionsRequest;
+use kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest, metadata_request};
 
-use super::client::{Client, FIRST_TIMESTAMP, batch, batch_with, fetch, values};
+use super::client::{Client, FIRST_TIMESTAMP, batch, batch_with, fetch, topic_name, values};
 use super::{Fixture, transactions};
 use crate::protocol::batch::Compression;
 use crate::protocol::compression::{self, Level};
@@ -362,6 +362,20 @@ fn a_batch_that_does_not_fit_comes_since_v3_only() {
     }
     let (messages, cut_bytes) = read(&fetch_from(&mut client, 3, &[0], 500).2);
     assert_eq!((messages.len(), messages[0].value.len(), cut_bytes), (1, 1000, 0));
+}
+
+#[test]
+fn a_release_before_kip_74_sends_the_beginning_of_what_does_not_fit() {
+    let fixture = Fixture::start_as(Some("0.10.0"), &[]);
+    let mut client = fixture.client();
+    // The release has no CreateTopics.
+    let topic = metadata_request::MetadataRequestTopic::default().with_name(Some(topic_name("t")));
+    client.call(1, &MetadataRequest::default().with_topics(Some(vec![topic])));
+    produce(&mut client, 2, &set(&[message(1, 0, &"x".repeat(1000))]));
+    let (messages, cut_bytes) = read(&fetch_from(&mut client, 2, &[0], 500).2);
+    assert_eq!((messages.len(), cut_bytes), (0, 500));
+    let (messages, cut_bytes) = read(&fetch_from(&mut client, 2, &[0], 2000).2);
+    assert_eq!((messages.len(), cut_bytes), (1, 0));
 }
 
 #[test]

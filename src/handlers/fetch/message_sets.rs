@@ -61,6 +61,8 @@ struct Source {
     from: Offset,
     /// Of the partition, as the request has it.
     max_bytes: usize,
+    /// Not even the first batch fits the limit, and the client is to have its beginning.
+    is_cut: bool,
 }
 
 /// What became of a [`Source`].
@@ -211,7 +213,11 @@ impl OldFetch {
                 high_watermark: replica.high_watermark(),
                 ..PartitionAnswer::refused(at.partition, ErrorCode::None)
             };
-            let records = region.map(|region| Source { replica, region, from, max_bytes });
+            // Up to 0.10.0 (KIP-74) a consumer was sent the beginning of what was too large, and told its user. Kafka 3.9
+            // sends nothing.
+            let is_cut = is_too_large && context.api.max_version < ALWAYS_A_BATCH_SINCE;
+            let region = if is_cut { replica.read(from, max_bytes, isolation, true)? } else { region };
+            let records = region.map(|region| Source { replica, region, from, max_bytes, is_cut });
             Ok(Found { slot, answer, records, is_too_large })
         });
         Some(found.unwrap_or_else(refused))
@@ -324,7 +330,7 @@ fn convert_all(version: i16, sources: Vec<(usize, Source)>) -> Vec<(usize, Resul
 /// The messages of the first batches that have any, however much control batches there are before them: a consumer that
 /// got nothing would ask for the same again.
 fn convert(magic: Magic, at_least_one: bool, source: Source) -> Result<Converted, ErrorCode> {
-    let Source { replica, mut region, mut from, max_bytes } = source;
+    let Source { replica, mut region, mut from, max_bytes, is_cut } = source;
     let isolation = IsolationLevel::ReadUncommitted;
     loop {
         let mut batches = vec![0; region.size_bytes];
@@ -337,7 +343,10 @@ fn convert(magic: Magic, at_least_one: bool, source: Source) -> Result<Converted
             DowngradeError::Corrupt => ErrorCode::CorruptMessage,
         })?;
         let record_count = count_records(&batches[..converted.source_size_bytes]);
-        let (messages, next_offset) = (converted.messages, converted.next_offset);
+        let (mut messages, next_offset) = (converted.messages, converted.next_offset);
+        if is_cut {
+            messages.truncate(max_bytes);
+        }
         let answered = Converted { messages, record_count, next_offset };
         if !answered.messages.is_empty() || next_offset <= from {
             return Ok(answered);
