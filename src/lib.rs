@@ -75,7 +75,7 @@
 //! - KIP-101 leader epochs instead of high watermarks for truncation: `log/epochs.rs`,
 //!   `handlers/offset_for_leader_epoch.rs`
 //! - KIP-107 deletion of records: `handlers/delete_records.rs`, `replication/replica.rs`, `replication/checkpoints.rs`
-//! - KIP-110 zstd: `protocol/validate.rs`, `protocol/message_set/downgrade.rs`, `handlers/fetch/message_sets.rs`
+//! - KIP-110 zstd: `protocol/validate.rs`, `protocol/message_set/downgrade.rs`, `handlers/fetch/refusals.rs`
 //! - KIP-113 moves between log directories: `handlers/alter_replica_log_dirs.rs`, `handlers/describe_log_dirs.rs`,
 //!   `replication/moves.rs`, `log/copy.rs`
 //! - KIP-124 quotas on time: `handlers/quotas.rs`

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::{Buf, BufMut, Bytes};
-use kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest, metadata_request};
+use kafka_protocol::messages::{ApiVersionsRequest, DeleteTopicsRequest, MetadataRequest, metadata_request};
 
 use super::client::{Client, FIRST_TIMESTAMP, batch, batch_with, fetch, topic_name, values};
 use super::{Fixture, transactions};
@@ -474,6 +474,23 @@ fn zstd_of_a_producer_cannot_be_converted_down() {
         let refused = fetch_from(&mut client, version, &[1], 1 << 20);
         assert_eq!(refused, (ErrorCode::UnsupportedCompressionType.code(), -1, Bytes::new()), "v{version}");
     }
+}
+
+#[test]
+fn a_deleted_topic_is_unknown_whatever_its_codec_was() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 1, &[("compression.type", "zstd")]);
+    let opened = client.call(9, &fetch(9, ("t", id), &[(0, 0)], 0).with_session_epoch(0));
+    let code = opened.responses[0].partitions[0].error_code;
+    assert_eq!(code, ErrorCode::UnsupportedCompressionType.code());
+    client.call(
+        5,
+        &DeleteTopicsRequest::default().with_topic_names(vec![topic_name("t")]).with_timeout_ms(5000),
+    );
+    let again = fetch(9, ("t", id), &[(0, 0)], 0).with_session_id(opened.session_id).with_session_epoch(1);
+    let code = client.call(9, &again).responses[0].partitions[0].error_code;
+    assert_eq!(code, ErrorCode::UnknownTopicOrPartition.code());
 }
 
 /// Error code and offsets of a ListOffsets v0 for partition 0 of a topic.

@@ -15,11 +15,12 @@ use bytes::BufMut;
 
 use super::PARTITION_SIZE_BYTES;
 use super::look::find_replica;
+use super::refusals::{refuse_zstd, told};
 use super::session::{FetchSession, Wanted};
 use crate::env::fs::FileRegion;
 use crate::handlers::context::RequestContext;
 use crate::handlers::reply::{Handled, Output};
-use crate::protocol::batch::{Batch, Compression};
+use crate::protocol::batch::Batch;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::fetch::{self, FetchRequest, IsolationLevel, PartitionAnswer, ResponseWriter, TopicKey};
 use crate::protocol::ids::{BrokerId, Offset};
@@ -292,23 +293,6 @@ impl OldFetch {
         });
         output
     }
-}
-
-/// What a client of this version is told of an error. Before v6 none knows KAFKA_STORAGE_ERROR; this one has it look for
-/// the leader and try again.
-pub fn told(version: i16, error: ErrorCode) -> ErrorCode {
-    match error {
-        ErrorCode::KafkaStorageError if version <= 5 => ErrorCode::NotLeaderOrFollower,
-        told => told,
-    }
-}
-
-/// KIP-110: a topic whose codec is zstd has nothing for clients of Fetch below v10.
-pub fn refuse_zstd(replica: &Replica) -> Result<(), ErrorCode> {
-    if replica.config().compression == Some(Compression::Zstd) {
-        return Err(ErrorCode::UnsupportedCompressionType);
-    }
-    Ok(())
 }
 
 /// Each source with its position in the answer. Once an answer is full, what is left has to be asked for again.

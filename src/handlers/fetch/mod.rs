@@ -7,6 +7,7 @@
 
 pub mod look;
 pub mod message_sets;
+pub mod refusals;
 pub mod session;
 
 use std::time::Duration;
@@ -25,9 +26,6 @@ use crate::replication::subscription::Slot;
 const FINAL_EPOCH: i32 = -1;
 /// Session epoch that opens a session.
 const INITIAL_EPOCH: i32 = 0;
-
-/// Clients of this version know zstd (KIP-110).
-const ZSTD_SINCE: i16 = 10;
 
 /// What a partition's answer takes besides its records, about.
 const PARTITION_SIZE_BYTES: usize = 40;
@@ -172,8 +170,8 @@ impl Fetch {
             self.slots.append(&mut marked);
         }
         let mut news = look(&context.services, &mut session, &self.slots, self.limits);
-        if context.version < ZSTD_SINCE {
-            refuse_zstd(&mut session, &mut news);
+        if context.version < refusals::ZSTD_SINCE {
+            take_back_zstd(&mut session, &mut news);
         }
         // First, so that those who got nothing come first in the next look.
         for news in news.iter().filter(|news| news.has_more && !news.is_urgent()) {
@@ -202,7 +200,7 @@ impl Fetch {
             let Some(watched) = session.watched(news.slot) else { continue };
             let told_an_error = news.answer.error != ErrorCode::None;
             if told_an_error {
-                news.answer.error = message_sets::told(context.version, news.answer.error);
+                news.answer.error = refusals::told(context.version, news.answer.error);
                 context.failed(news.answer.error);
             }
             watched.told_high_watermark =
@@ -283,10 +281,11 @@ impl Fetch {
 
 /// Takes back what was found in topics that are kept in a codec which the client does not know.
 #[cold]
-fn refuse_zstd(session: &mut FetchSession, all_news: &mut [News]) {
-    for news in all_news {
+fn take_back_zstd(session: &mut FetchSession, all_news: &mut [News]) {
+    // Where there is an error, the replica may be one that was closed, of a topic that is no more.
+    for news in all_news.iter_mut().filter(|news| news.answer.error == ErrorCode::None) {
         let replica = session.watched(news.slot).and_then(|watched| watched.replica.as_ref());
-        if let Some(Err(code)) = replica.map(|replica| message_sets::refuse_zstd(replica)) {
+        if let Some(Err(code)) = replica.map(|replica| refusals::refuse_zstd(replica)) {
             news.answer = PartitionAnswer::refused(news.answer.partition, code);
             (news.records, news.has_more) = (None, false);
         }
