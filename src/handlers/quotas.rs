@@ -214,15 +214,19 @@ impl Meter {
     }
 }
 
+/// A hundred percent are one worker's whole time.
+fn percentage(busy_us: u64) -> f64 {
+    busy_us as f64 * 100.0 / 1_000_000.0
+}
+
 impl RequestContext {
     /// For how long the client has to rest, in milliseconds, after a request that is measured by its time alone.
     pub fn throttle_request(&self) -> u32 {
         let Some(meter) = &self.meter else { return 0 };
         let clock = &self.services.clock;
         let busy_us = meter.busy_us.get().unwrap_or_else(|| clock.uptime_us().saturating_sub(meter.began_us));
-        // A hundred percent are one worker's whole time.
-        let percentage = busy_us as f64 * 100.0 / 1_000_000.0;
-        let of_time = self.services.quotas.record(meter, QuotaType::Request, percentage, clock.uptime_ms());
+        let quotas = &self.services.quotas;
+        let of_time = quotas.record(meter, QuotaType::Request, percentage(busy_us), clock.uptime_ms());
         of_time.max(meter.mutation_throttle_ms.get())
     }
 
@@ -276,6 +280,17 @@ impl RequestContext {
             quotas.unrecord(meter, QuotaType::Fetch, response_size_bytes as f64, now_ms);
         }
         throttle_ms
+    }
+
+    /// Takes back what [`RequestContext::throttle_fetch`] has counted, because the fetch is not answered yet after all.
+    pub fn unthrottle_fetch(&self, response_size_bytes: usize) {
+        let Some(meter) = &self.meter else { return };
+        let (quotas, now_ms) = (&self.services.quotas, self.services.clock.uptime_ms());
+        quotas.unrecord(meter, QuotaType::Fetch, response_size_bytes as f64, now_ms);
+        // The time of a request that waits is known, and the same whenever it is counted.
+        if let Some(busy_us) = meter.busy_us.get() {
+            quotas.unrecord(meter, QuotaType::Request, percentage(busy_us), now_ms);
+        }
     }
 
     /// Bytes that a fetch may bring without being throttled for ever.

@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut, Bytes};
 use kafka_protocol::messages::{ApiVersionsRequest, DeleteTopicsRequest, MetadataRequest, metadata_request};
 
 use super::client::{Client, FIRST_TIMESTAMP, batch, batch_with, fetch, topic_name, values};
-use super::{Fixture, transactions};
+use super::{Fixture, quotas, transactions};
 use crate::protocol::batch::Compression;
 use crate::protocol::compression::{self, Level};
 use crate::protocol::errors::ErrorCode;
@@ -474,6 +474,35 @@ fn zstd_of_a_producer_cannot_be_converted_down() {
         let refused = fetch_from(&mut client, version, &[1], 1 << 20);
         assert_eq!(refused, (ErrorCode::UnsupportedCompressionType.code(), -1, Bytes::new()), "v{version}");
     }
+}
+
+#[test]
+fn a_consumer_beyond_its_quota_gets_in_time_what_is_larger_converted() {
+    const OFFSETS: [&[i64]; 3] = [&[0], &[80], &[160]];
+    let fixture = Fixture::start_with(quotas::SHORT_MEMORY);
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 1, &[]);
+    for _ in OFFSETS {
+        // Some 700 bytes, and 34 for each record when they are messages.
+        client.produce(9, ("t", id), 0, batch(&[""; 80]));
+    }
+    quotas::set(&mut client, &[("user", None)], "consumer_byte_rate", 1000.0);
+    let mut throttled = false;
+    for offsets in OFFSETS {
+        loop {
+            send_fetch(&mut client, 2, &Wanted { offsets, min_bytes: 1, max_bytes: 1 << 20, max_wait_ms: 0 });
+            let mut body = client.receive_body().unwrap();
+            if body.get_i32() > 0 {
+                throttled = true;
+                assert_eq!(&body[..], [0; 4], "no topic is answered");
+                continue;
+            }
+            body.advance(4 + 3 + 4 + 4 + 2 + 8);
+            assert_eq!(body.get_i32(), 80 * 34);
+            break;
+        }
+    }
+    assert!(throttled);
 }
 
 #[test]

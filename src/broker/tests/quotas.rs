@@ -19,13 +19,13 @@ use crate::env::clock::Clock;
 use crate::protocol::errors::ErrorCode;
 
 /// With one whole window of a second, a second's worth of a quota is free.
-const SHORT_MEMORY: &[(&str, &str)] = &[("quota.window.num", "2")];
+pub const SHORT_MEMORY: &[(&str, &str)] = &[("quota.window.num", "2")];
 
 fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }
 
-fn set(client: &mut Client, entity: &[(&str, Option<&str>)], key: &str, value: f64) {
+pub fn set(client: &mut Client, entity: &[(&str, Option<&str>)], key: &str, value: f64) {
     let parts = entity.iter().map(|(entity_type, name)| {
         EntityData::default().with_entity_type(text(entity_type)).with_entity_name(name.map(text))
     });

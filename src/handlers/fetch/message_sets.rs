@@ -32,6 +32,12 @@ use crate::replication::subscription::Slot;
 /// sends.
 const MOST_ANSWER_BYTES: usize = 16 << 20;
 
+/// What a topic takes in an answer besides its partitions: a name has 249 characters at most.
+const TOPIC_SIZE_BYTES: usize = 256;
+
+/// Answers larger than this are put together off the worker.
+const LARGE_ANSWER_BYTES: usize = 64 * 1024;
+
 /// KIP-74: the first batch of the answer comes whole, whatever the limits.
 const ALWAYS_A_BATCH_SINCE: i16 = 3;
 
@@ -94,10 +100,18 @@ async fn serve(context: RequestContext, mut fetch: OldFetch) -> Output {
         let found = fetch.look(&context);
         let found_bytes: usize = found.iter().map(Found::size_bytes).sum();
         if found_bytes >= fetch.min_bytes || time_is_up || found.iter().any(Found::is_urgent) {
+            // Before it is converted, as in Kafka: what a client has to wait for is not converted in vain, and what counts
+            // is what the limits of the answer count.
+            let charged_bytes = found_bytes + PARTITION_SIZE_BYTES * found.len();
+            let throttle_ms = context.throttle_fetch(charged_bytes);
+            if throttle_ms > 0 {
+                return fetch.answer(&context, Vec::new(), throttle_ms).await;
+            }
             let Some(answers) = fetch.convert(&context, found).await else { return Output::closing() };
             if time_is_up || answers.iter().any(Answered::has_news) {
-                return fetch.answer(&context, answers);
+                return fetch.answer(&context, answers, 0).await;
             }
+            context.unthrottle_fetch(charged_bytes);
         } else {
             fetch.session.subscription.found_bytes(found_bytes as i64);
         }
@@ -255,15 +269,13 @@ impl OldFetch {
         Some(answers)
     }
 
-    /// Answers with the messages, or with nothing when the client has overdrawn a quota.
-    fn answer(&mut self, context: &RequestContext, answers: Vec<Answered>) -> Output {
-        let mut output = Output::default();
-        let size_of = |answered: &Answered| PARTITION_SIZE_BYTES + answered.messages.len();
-        output.throttle_ms = context.throttle_fetch(answers.iter().map(size_of).sum());
-        let answers = if output.throttle_ms > 0 { Vec::new() } else { answers };
+    /// Answers with the messages, of which there are none when the client has overdrawn a quota.
+    async fn answer(&mut self, context: &RequestContext, answers: Vec<Answered>, throttle_ms: u32) -> Output {
+        let mut size_bytes = 0;
         let mut topics: Vec<(TopicKey, Vec<Answered>)> = Vec::new();
         for mut answered in answers {
             let Some(watched) = self.session.watched(answered.slot) else { continue };
+            size_bytes += PARTITION_SIZE_BYTES + answered.messages.len();
             if let Some(replica) = &watched.replica {
                 replica.sent(answered.messages.len());
                 replica.converted_down(answered.record_count);
@@ -277,22 +289,41 @@ impl OldFetch {
                 _ => topics.push((watched.wanted.topic.clone(), vec![answered])),
             }
         }
-        let throttle_ms = output.throttle_ms as i32;
-        context.respond(&mut output, |out| {
-            let (version, bytes) = (context.version, &mut out.bytes);
-            let mut writer =
-                ResponseWriter::begin(version, bytes, throttle_ms, ErrorCode::None, 0, topics.len());
-            for (topic, partitions) in topics {
-                writer.topic(bytes, topic.as_name(), partitions.len());
-                for answered in partitions {
-                    writer.partition(bytes, &answered.answer, answered.messages.len());
-                    bytes.put_slice(&answered.messages);
-                }
-            }
-            writer.end(bytes, &[]);
-        });
-        output
+        let (version, correlation_id) = (context.version, context.correlation_id);
+        let write = move || write_answer(version, correlation_id, throttle_ms, size_bytes, topics);
+        if size_bytes <= LARGE_ANSWER_BYTES {
+            return write();
+        }
+        // The pool refuses work only while the broker stops.
+        tokio::task::spawn_blocking(write).await.unwrap_or_else(|_| Output::closing())
     }
+}
+
+/// The whole response. `size_bytes` is about what its partitions take.
+fn write_answer(
+    version: i16,
+    correlation_id: i32,
+    throttle_ms: u32,
+    size_bytes: usize,
+    topics: Vec<(TopicKey, Vec<Answered>)>,
+) -> Output {
+    let mut output = Output { throttle_ms, ..Output::default() };
+    output.bytes.reserve(size_bytes + (1 + topics.len()) * TOPIC_SIZE_BYTES);
+    // No version with messages is flexible.
+    output.respond(correlation_id, false, |out| {
+        let bytes = &mut out.bytes;
+        let throttle_ms = throttle_ms as i32;
+        let mut writer = ResponseWriter::begin(version, bytes, throttle_ms, ErrorCode::None, 0, topics.len());
+        for (topic, partitions) in topics {
+            writer.topic(bytes, topic.as_name(), partitions.len());
+            for answered in partitions {
+                writer.partition(bytes, &answered.answer, answered.messages.len());
+                bytes.put_slice(&answered.messages);
+            }
+        }
+        writer.end(bytes, &[]);
+    });
+    output
 }
 
 /// Each source with its position in the answer. Once an answer is full, what is left has to be asked for again.
