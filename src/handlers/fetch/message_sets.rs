@@ -19,18 +19,22 @@ use super::refusals::{refuse_zstd, told};
 use super::session::{FetchSession, Wanted};
 use crate::env::fs::FileRegion;
 use crate::handlers::context::RequestContext;
+use crate::handlers::conversions::Turn;
 use crate::handlers::reply::{Handled, Output};
 use crate::protocol::batch::Batch;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::fetch::{self, FetchRequest, IsolationLevel, PartitionAnswer, ResponseWriter, TopicKey};
 use crate::protocol::ids::{BrokerId, Offset};
-use crate::protocol::message_set::{DowngradeError, Magic, downgrade};
+use crate::protocol::message_set::{self, DowngradeError, Magic, downgrade};
 use crate::replication::replica::Replica;
 use crate::replication::subscription::Slot;
 
 /// Bytes of records that one answer is made of. All of it stands in memory, where Kafka converts piece by piece while it
 /// sends.
 const MOST_ANSWER_BYTES: usize = 16 << 20;
+
+/// Bytes of log that are read at a time in search of something to see.
+const SKIPPED_AT_A_TIME: usize = 256 * 1024;
 
 /// What a topic takes in an answer besides its partitions: a name has 249 characters at most.
 const TOPIC_SIZE_BYTES: usize = 256;
@@ -78,6 +82,8 @@ struct Converted {
     record_count: u32,
     /// Up to where there was nothing to see, when there are no messages.
     next_offset: Offset,
+    /// There was nothing to see up to there, and there is more behind it.
+    is_unfinished: bool,
 }
 
 /// Answers, or parks. The body begins at `body_offset` of `frame`.
@@ -112,6 +118,10 @@ async fn serve(context: RequestContext, mut fetch: OldFetch) -> Output {
                 return fetch.answer(&context, answers, 0).await;
             }
             context.unthrottle_fetch(charged_bytes);
+            if answers.iter().any(|answered| answered.is_unfinished) {
+                time_is_up = deadline.is_elapsed();
+                continue;
+            }
         } else {
             fetch.session.subscription.found_bytes(found_bytes as i64);
         }
@@ -142,6 +152,8 @@ struct Answered {
     messages: Vec<u8>,
     record_count: u32,
     is_too_large: bool,
+    /// There may be more to see without waiting.
+    is_unfinished: bool,
 }
 
 impl Answered {
@@ -243,14 +255,22 @@ impl OldFetch {
         let mut sources = Vec::new();
         let mut answers = Vec::with_capacity(found.len());
         for Found { slot, answer, records, is_too_large } in found {
+            // The turn may be over before this one is looked at.
+            let is_unfinished = records.is_some();
             sources.extend(records.map(|source| (answers.len(), source)));
-            answers.push(Answered { slot, answer, messages: Vec::new(), record_count: 0, is_too_large });
+            let (messages, record_count) = (Vec::new(), 0);
+            answers.push(Answered { slot, answer, messages, record_count, is_too_large, is_unfinished });
         }
         if sources.is_empty() {
             return Some(answers);
         }
         let version = context.version;
-        let converted = context.services.conversions.run(move || convert_all(version, sources)).await?;
+        if version < ALWAYS_A_BATCH_SINCE {
+            let first = context.correlation_id.unsigned_abs() as usize % sources.len();
+            sources.rotate_left(first);
+        }
+        let conversions = &context.services.conversions;
+        let converted = conversions.run_turn(move |turn| convert_all(version, sources, turn)).await?;
         for (index, converted) in converted {
             let answered = &mut answers[index];
             match converted {
@@ -262,6 +282,7 @@ impl OldFetch {
                     }
                     answered.messages = converted.messages;
                     answered.record_count = converted.record_count;
+                    answered.is_unfinished = converted.is_unfinished;
                 }
                 Err(code) => answered.answer = PartitionAnswer::refused(answered.answer.partition, code),
             }
@@ -326,16 +347,21 @@ fn write_answer(
     output
 }
 
-/// Each source with its position in the answer. Once an answer is full, what is left has to be asked for again.
-fn convert_all(version: i16, sources: Vec<(usize, Source)>) -> Vec<(usize, Result<Converted, ErrorCode>)> {
+/// Each source with its position in the answer. Once an answer is full, or the turn is over, what is left has to be asked
+/// for again.
+fn convert_all(
+    version: i16,
+    sources: Vec<(usize, Source)>,
+    turn: &mut Turn,
+) -> Vec<(usize, Result<Converted, ErrorCode>)> {
     let magic = if version < 2 { Magic::V0 } else { Magic::V1 };
     let mut converted_bytes = 0;
     let mut all_converted = Vec::with_capacity(sources.len());
     for (index, source) in sources {
-        if converted_bytes >= MOST_ANSWER_BYTES {
+        if converted_bytes >= MOST_ANSWER_BYTES || turn.is_over() {
             break;
         }
-        let converted = convert(magic, version >= ALWAYS_A_BATCH_SINCE, source);
+        let converted = convert(magic, version >= ALWAYS_A_BATCH_SINCE, source, turn);
         converted_bytes += converted.as_ref().map_or(0, |converted| converted.messages.len());
         all_converted.push((index, converted));
     }
@@ -344,17 +370,24 @@ fn convert_all(version: i16, sources: Vec<(usize, Source)>) -> Vec<(usize, Resul
 
 /// The messages of the first batches that have any, however much control batches there are before them: a consumer that
 /// got nothing would ask for the same again.
-fn convert(magic: Magic, at_least_one: bool, source: Source) -> Result<Converted, ErrorCode> {
+fn convert(
+    magic: Magic,
+    at_least_one: bool,
+    source: Source,
+    turn: &mut Turn,
+) -> Result<Converted, ErrorCode> {
     let Source { replica, mut region, mut from, max_bytes, is_cut } = source;
     let isolation = IsolationLevel::ReadUncommitted;
     loop {
-        let mut batches = vec![0; region.size_bytes];
-        region.file.read_exact_at(&mut batches, region.position).map_err(|error| {
-            tracing::error!(partition = %replica.name(), %error, "read records to convert");
-            ErrorCode::KafkaStorageError
-        })?;
-        let converted = downgrade(&batches, magic, from, region.size_bytes).map_err(|error| match error {
+        let batches = read_region(&replica, &region)?;
+        let mut goes_on = |unpacked_bytes| {
+            turn.spend(unpacked_bytes);
+            !turn.is_over()
+        };
+        let converted = downgrade(&batches, magic, from, region.size_bytes, &mut goes_on);
+        let converted = converted.map_err(|error| match error {
             DowngradeError::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
+            DowngradeError::TooLarge => ErrorCode::MessageTooLarge,
             DowngradeError::Corrupt => ErrorCode::CorruptMessage,
         })?;
         let record_count = count_records(&batches[..converted.source_size_bytes]);
@@ -362,16 +395,48 @@ fn convert(magic: Magic, at_least_one: bool, source: Source) -> Result<Converted
         if is_cut {
             messages.truncate(max_bytes);
         }
-        let answered = Converted { messages, record_count, next_offset };
-        if !answered.messages.is_empty() || next_offset <= from {
-            return Ok(answered);
+        if !messages.is_empty() || next_offset <= from {
+            return Ok(Converted { messages, record_count, next_offset, is_unfinished: false });
         }
-        from = next_offset;
-        match replica.read(from, max_bytes.min(MOST_ANSWER_BYTES), isolation, at_least_one)? {
+        from = skip_unseen(&replica, next_offset, turn)?;
+        let next = match turn.is_over() {
+            true => None,
+            false => replica.read(from, max_bytes.min(MOST_ANSWER_BYTES), isolation, at_least_one)?,
+        };
+        match next {
             Some(next) => region = next,
-            None => return Ok(answered),
+            None => {
+                let is_unfinished = from < replica.read_limit(isolation);
+                return Ok(Converted { messages, record_count: 0, next_offset: from, is_unfinished });
+            }
         }
     }
+}
+
+/// Up to where there is nothing to see from `from` on, or to where the turn ends.
+fn skip_unseen(replica: &Replica, mut from: Offset, turn: &mut Turn) -> Result<Offset, ErrorCode> {
+    while !turn.is_over() {
+        // What does not fit is no control batch.
+        let isolation = IsolationLevel::ReadUncommitted;
+        let Some(region) = replica.read(from, SKIPPED_AT_A_TIME, isolation, false)? else { break };
+        let batches = read_region(replica, &region)?;
+        let skipped = message_set::skip_unseen(&batches, from);
+        turn.spend(batches.len());
+        from = skipped.next_offset;
+        if skipped.size_bytes < batches.len() {
+            break;
+        }
+    }
+    Ok(from)
+}
+
+fn read_region(replica: &Replica, region: &FileRegion) -> Result<Vec<u8>, ErrorCode> {
+    let mut batches = vec![0; region.size_bytes];
+    region.file.read_exact_at(&mut batches, region.position).map_err(|error| {
+        tracing::error!(partition = %replica.name(), %error, "read records to convert");
+        ErrorCode::KafkaStorageError
+    })?;
+    Ok(batches)
 }
 
 fn count_records(batches: &[u8]) -> u32 {

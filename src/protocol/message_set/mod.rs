@@ -18,7 +18,7 @@ mod message;
 mod upgrade;
 mod wrapper;
 
-pub use downgrade::{DowngradeError, Downgraded, downgrade};
+pub use downgrade::{DowngradeError, Downgraded, Skipped, downgrade, skip_unseen};
 pub use upgrade::{UpgradeRules, upgrade};
 
 /// Format of messages before record batches, as their magic byte names it.

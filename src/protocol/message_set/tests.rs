@@ -19,6 +19,11 @@ const NOW: Timestamp = Timestamp(1_700_000_000_000);
 const OLD_CODECS: [Compression; 4] =
     [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4];
 
+/// With no one to stop it.
+fn downgrade(batches: &[u8], to: Magic, from: Offset, limit: usize) -> Result<Downgraded, DowngradeError> {
+    super::downgrade(batches, to, from, limit, &mut |_| true)
+}
+
 /// A topic that demands nothing.
 fn plain_rules() -> UpgradeRules {
     UpgradeRules {
@@ -215,9 +220,108 @@ fn a_batch_that_decompresses_beyond_the_bound_is_not_converted() {
     let value = "v".repeat(1_000);
     let bomb = batch(0, Compression::Gzip, &[&value]);
     assert!(bomb.len() < 150);
-    let convert = |most: fn(Batch<'_>) -> usize| downgrade_within(&bomb, Magic::V1, Offset(0), 1, most);
-    assert_eq!(convert(|_| 1_000), Err(DowngradeError::Corrupt));
+    let convert =
+        |most: fn(Batch<'_>) -> usize| downgrade_within(&bomb, Magic::V1, Offset(0), 1, most, &mut |_| true);
+    assert_eq!(convert(|_| 1_000), Err(DowngradeError::TooLarge));
     assert!(convert(|_| 1_100).is_ok());
+}
+
+#[test]
+fn a_batch_whose_messages_pass_the_bound_is_not_converted() {
+    let tiny = batch(0, Compression::Gzip, &[""; 1_000]);
+    let plain = batch(0, Compression::None, &[""; 1_000]);
+    for batch in [tiny, plain] {
+        // A record takes 8 bytes at most here, a message of format 1 takes 34.
+        let convert = |most: fn(Batch<'_>) -> usize| {
+            downgrade_within(&batch, Magic::V1, Offset(0), 1, most, &mut |_| true)
+        };
+        assert_eq!(convert(|_| 33_999), Err(DowngradeError::TooLarge));
+        assert!(convert(|_| 34_000).is_ok());
+    }
+}
+
+#[test]
+fn conversion_down_stops_between_batches_when_it_is_told_to() {
+    let value = "v".repeat(1_000);
+    let both = [batch(0, Compression::Gzip, &[&value]), batch(1, Compression::None, &["a"])].concat();
+    let mut unpacked = Vec::new();
+    let mut goes_on = |size_bytes| {
+        unpacked.push(size_bytes);
+        false
+    };
+    let converted = super::downgrade(&both, Magic::V1, Offset(0), usize::MAX, &mut goes_on).unwrap();
+    assert_eq!((offsets(&converted.messages), converted.next_offset), (vec![0], Offset(1)));
+    assert!(unpacked.len() == 1 && unpacked[0] > 1_000, "{unpacked:?}");
+}
+
+#[test]
+fn a_bit_that_has_changed_gets_no_new_checksum() {
+    let mut flipped = batch(0, Compression::None, &["value"]);
+    let at = flipped.len() - 2;
+    flipped[at] ^= 1;
+    assert_eq!(downgrade(&flipped, Magic::V1, Offset(0), 1), Err(DowngradeError::Corrupt));
+}
+
+#[test]
+fn a_compressed_batch_without_a_record_that_is_left_to_see_is_skipped() {
+    let mut compacted = BatchBuilder::new(BatchHeader {
+        base_offset: Offset(10),
+        compression: Compression::Gzip,
+        ..BatchHeader::default()
+    });
+    compacted.push(&NewRecord { value: Some(b"a"), ..NewRecord::default() });
+    compacted.set_last_offset_delta(5);
+    let compacted = compacted.build();
+    let skipped = downgrade(&compacted, Magic::V1, Offset(11), 1).unwrap();
+    assert_eq!((skipped.messages.len(), skipped.next_offset), (0, Offset(16)));
+    let followed = [compacted.as_slice(), &batch(16, Compression::None, &["b"])].concat();
+    let converted = downgrade(&followed, Magic::V1, Offset(11), 1).unwrap();
+    assert_eq!(offsets(&converted.messages), [16]);
+}
+
+#[test]
+fn offsets_inside_a_compressed_batch_are_not_taken_on_trust() {
+    // Lengths and attributes, then the deltas: of time, and of the offset, zigzag.
+    let records = |deltas: [u8; 2]| deltas.map(|delta| [12, 0, 0, 2 * delta, 1, 1, 0]).concat();
+    let with_deltas = |deltas, last_offset_delta: i32| {
+        let mut sent = batch(0, Compression::None, &["a", "b"]);
+        sent.truncate(61);
+        sent.extend(compression::compress(Compression::Gzip, Level::DEFAULT, &records(deltas)));
+        let length = sent.len() as i32 - 12;
+        sent[8..12].copy_from_slice(&length.to_be_bytes());
+        sent[22] = Compression::Gzip.id();
+        sent[23..27].copy_from_slice(&last_offset_delta.to_be_bytes());
+        BatchMut::split_first(&mut sent).unwrap().0.seal();
+        downgrade(&sent, Magic::V0, Offset(0), 1)
+            .map(|converted| offsets(&inner_set(&messages(&converted.messages)[0])))
+    };
+    for wrong in [[0, 0], [1, 0], [5, 9]] {
+        assert_eq!(with_deltas(wrong, 1), Ok(vec![0, 1]), "{wrong:?}: the records are all there");
+    }
+    assert_eq!(with_deltas([2, 5], 7), Ok(vec![2, 5]));
+    for wrong in [[2, 2], [2, 1], [2, 8]] {
+        assert_eq!(with_deltas(wrong, 7), Err(DowngradeError::Corrupt), "{wrong:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_seen_is_skipped_up_to_what_can() {
+    let marker = |offset| {
+        let header = BatchHeader { control: true, base_offset: Offset(offset), ..BatchHeader::default() };
+        let mut marker = BatchBuilder::new(header);
+        marker.push(&NewRecord { key: Some(b"\0\0\0\x01"), ..NewRecord::default() });
+        marker.build()
+    };
+    let markers = [marker(3), marker(4)].concat();
+    let seen = [markers.as_slice(), &batch(5, Compression::None, &["a"])].concat();
+    let skipped = Skipped { size_bytes: markers.len(), next_offset: Offset(5) };
+    for batches in [&markers, &seen, &[&markers, &seen[markers.len()..][..20]].concat()] {
+        assert_eq!(skip_unseen(batches, Offset(3)), skipped);
+    }
+    let mut torn = markers.clone();
+    *torn.last_mut().unwrap() ^= 1;
+    assert_eq!(skip_unseen(&torn, Offset(3)).next_offset, Offset(4));
+    assert_eq!(skip_unseen(&seen[markers.len()..], Offset(5)).size_bytes, 0);
 }
 
 #[test]

@@ -42,6 +42,17 @@ fn with_right_crcs(set: &[u8]) -> Vec<u8> {
     set
 }
 
+/// The batches with the CRC of each as it should be.
+fn sealed(batches: &[u8]) -> Vec<u8> {
+    let mut batches = batches.to_vec();
+    let mut rest = &mut batches[..];
+    while let Ok((mut batch, behind)) = BatchMut::split_first(rest) {
+        batch.seal();
+        rest = behind;
+    }
+    batches
+}
+
 #[test]
 fn any_bytes_are_converted_up_or_refused_within_a_memory_bound() {
     let corpus: Vec<Vec<u8>> = java::corpus("up")
@@ -88,13 +99,17 @@ fn any_bytes_are_converted_down_or_refused_within_a_memory_bound() {
         let to = if choice & 1 == 0 { Magic::V0 } else { Magic::V1 };
         let from = Offset(i64::from(choice >> 1 & 7));
         let limit = usize::from(choice >> 4) * 100;
-        let (result, allocated) =
-            allocated_by(|| downgrade_within(batches, to, from, limit, |_| MOST_DECOMPRESSED));
-        // Batches are converted one by one, and each may have a codec's memory for a time.
-        let most = (1 + batches.len() / 61) * memory_bound(batches);
-        assert!(allocated <= most, "{allocated} bytes for batches of {}", batches.len());
-        let Ok(converted) = result else { return };
-        assert!(converted.source_size_bytes <= batches.len());
-        assert!(messages(&converted.messages).iter().all(|message| message.magic() == Some(to)));
+        for batches in [batches.to_vec(), sealed(batches)] {
+            let most_bytes = |_: Batch<'_>| MOST_DECOMPRESSED;
+            let (result, allocated) =
+                allocated_by(|| downgrade_within(&batches, to, from, limit, most_bytes, &mut |_| true));
+            // Batches are converted one by one, and each may have a codec's memory for a time.
+            let most = (1 + batches.len() / 61) * memory_bound(&batches);
+            assert!(allocated <= most, "{allocated} bytes for batches of {}", batches.len());
+            let Ok(converted) = result else { continue };
+            assert!(converted.source_size_bytes <= batches.len());
+            assert!(messages(&converted.messages).iter().all(|message| message.magic() == Some(to)));
+            assert!(skip_unseen(&batches, from).size_bytes <= converted.source_size_bytes);
+        }
     });
 }
