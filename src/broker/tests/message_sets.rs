@@ -506,6 +506,22 @@ fn a_consumer_beyond_its_quota_gets_in_time_what_is_larger_converted() {
 }
 
 #[test]
+fn a_batch_larger_than_an_answer_should_be_comes_alone() {
+    const MAX_BYTES: i32 = 20 << 20;
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 1, &[("max.message.bytes", &MAX_BYTES.to_string())]);
+    for value in ["x".repeat(17 << 20), "y".to_owned()] {
+        assert_eq!(client.produce(9, ("t", id), 0, batch(&[&value])).0, 0);
+    }
+    for version in [1, 2] {
+        let (messages, cut_bytes) = read(&fetch_from(&mut client, version, &[0], MAX_BYTES).2);
+        assert_eq!((messages.len(), messages[0].value.len(), cut_bytes), (1, 17 << 20, 0), "v{version}");
+        assert_eq!(fetch_from(&mut client, version, &[0], 16 << 20).2, Bytes::new(), "v{version}");
+    }
+}
+
+#[test]
 fn a_deleted_topic_is_unknown_whatever_its_codec_was() {
     let fixture = Fixture::start();
     let mut client = fixture.client();

@@ -52,6 +52,8 @@ struct OldFetch {
     slots: Vec<Slot>,
     is_follower: bool,
     max_bytes: usize,
+    /// The first batch of an answer may have more, if its partition's limit says so.
+    first_max_bytes: usize,
     min_bytes: usize,
     max_wait: Duration,
 }
@@ -170,15 +172,16 @@ impl OldFetch {
         let session = FetchSession::new(wanted, false);
         let mut slots = Vec::new();
         session.subscription.take_ready(0, &mut slots);
-        let max_bytes = (request.max_bytes.max(0) as usize)
-            .min(MOST_ANSWER_BYTES)
+        let first_max_bytes = (request.max_bytes.max(0) as usize)
             .min(context.services.config().network.fetch_max_bytes)
             .min(context.max_fetch_bytes());
+        let max_bytes = first_max_bytes.min(MOST_ANSWER_BYTES);
         OldFetch {
             session,
             slots,
             is_follower: request.replica_id >= BrokerId(0),
             max_bytes,
+            first_max_bytes,
             min_bytes: (request.min_bytes.max(0) as usize).min(max_bytes),
             max_wait: Duration::from_millis(request.max_wait_ms.max(0) as u64),
         }
@@ -194,12 +197,12 @@ impl OldFetch {
             order.rotate_left(first);
         }
         let mut remaining = self.max_bytes;
-        let mut at_least_one = !is_strict;
+        let mut is_first = true;
         let mut all_found = Vec::with_capacity(order.len());
         for slot in order {
-            let Some(found) = self.look_at(context, slot, remaining, at_least_one) else { continue };
+            let Some(found) = self.look_at(context, slot, remaining, is_first) else { continue };
             let size_bytes = found.size_bytes();
-            at_least_one &= size_bytes == 0;
+            is_first &= size_bytes == 0;
             remaining = remaining.saturating_sub(size_bytes);
             all_found.push(found);
         }
@@ -212,7 +215,7 @@ impl OldFetch {
         context: &RequestContext,
         slot: Slot,
         remaining: usize,
-        at_least_one: bool,
+        is_first: bool,
     ) -> Option<Found> {
         let replica = find_replica(&context.services, &mut self.session, slot)?;
         let at = &self.session.watched(slot)?.wanted.at;
@@ -231,11 +234,17 @@ impl OldFetch {
             refuse_zstd(&replica)?;
             let max_bytes = at.max_bytes.max(0) as usize;
             let (from, isolation) = (at.fetch_offset, IsolationLevel::ReadUncommitted);
-            let region = replica.read(from, max_bytes.min(remaining), isolation, at_least_one)?;
+            let at_least_one = is_first && !is_strict;
+            let mut region = replica.read(from, max_bytes.min(remaining), isolation, at_least_one)?;
+            if is_strict && is_first && region.is_none() && remaining < max_bytes {
+                let most_bytes = max_bytes.min(self.first_max_bytes);
+                let first = replica.read(from, 0, isolation, true)?;
+                region = first.filter(|first| first.size_bytes <= most_bytes);
+            }
             let is_too_large = is_strict
                 && region.is_none()
                 && from < replica.read_limit(isolation)
-                && max_bytes <= remaining;
+                && (is_first || max_bytes <= remaining);
             let answer = PartitionAnswer {
                 high_watermark: replica.high_watermark(),
                 ..PartitionAnswer::refused(at.partition, ErrorCode::None)
