@@ -54,18 +54,20 @@ impl LogView {
     }
 
     /// The first offset of each segment and when the segment was last written, oldest first. Behind a last segment that
-    /// is not empty the end of the log follows, with `now` (`UnifiedLog.legacyFetchOffsetsBefore`). Reads from disk.
-    pub fn segment_times(&self, now: Timestamp) -> Result<Vec<(Offset, Timestamp)>, ReadError> {
+    /// is not empty the end of the log follows, with `now` (`UnifiedLog.legacyFetchOffsetsBefore`). Reads from disk. Without `now` nothing
+    /// is read, and there are no times.
+    pub fn segment_times(&self, now: Option<Timestamp>) -> Result<Vec<(Offset, Timestamp)>, ReadError> {
         self.until_no_truncation(|| {
             let (log_start_offset, log_end_offset) = (self.log_start_offset(), self.log_end_offset());
             let segments = self.segments();
             let mut times = Vec::with_capacity(segments.len() + 1);
             for segment in segments.iter() {
-                times.push((segment.base_offset().max(log_start_offset), segment.modified()?));
+                let modified = if now.is_some() { segment.modified()? } else { Timestamp::NONE };
+                times.push((segment.base_offset().max(log_start_offset), modified));
             }
             // A log that was never written to has no segment here; in Kafka it has an empty one.
             if segments.last().is_none_or(|last| last.base_offset() < log_end_offset) {
-                times.push((log_end_offset, now));
+                times.push((log_end_offset, now.unwrap_or(Timestamp::NONE)));
             }
             Ok(times)
         })

@@ -423,8 +423,8 @@ impl Replica {
         self.view.load().max_timestamp(time_limits(up_to)).map_err(|error| self.read_failed(error))
     }
 
-    /// Where segments begin and when they were last written, oldest first. Reads from disk.
-    pub fn segment_times(&self, now: Timestamp) -> Result<Vec<(Offset, Timestamp)>, ErrorCode> {
+    /// Where segments begin and when they were last written, oldest first; see [`LogView::segment_times`].
+    pub fn segment_times(&self, now: Option<Timestamp>) -> Result<Vec<(Offset, Timestamp)>, ErrorCode> {
         self.view.load().segment_times(now).map_err(|error| self.read_failed(error))
     }
 

@@ -35,10 +35,23 @@ struct Wanted {
     max_count: i32,
 }
 
-/// Segments of a partition, as `LogView::segment_times` gives them, and the high watermark.
+/// Segments of a partition, the oldest first, and the high watermark.
 struct Segments {
-    times: Vec<(Offset, Timestamp)>,
+    /// Where each begins, and when the one of it and those behind it was last written that has rested longest.
+    starts: Vec<(Offset, Timestamp)>,
     high_watermark: Offset,
+}
+
+impl Segments {
+    /// `times` is what `LogView::segment_times` gives.
+    fn new(mut times: Vec<(Offset, Timestamp)>, high_watermark: Offset) -> Segments {
+        let mut oldest = Timestamp(i64::MAX);
+        for (_, modified) in times.iter_mut().rev() {
+            oldest = oldest.min(*modified);
+            *modified = oldest;
+        }
+        Segments { starts: times, high_watermark }
+    }
 }
 
 /// Answers when the segments have been looked at, which is done off the worker. The body begins at `body_start` of
@@ -52,11 +65,13 @@ pub fn handle(context: &RequestContext, frame: &[u8], body_start: usize) -> Hand
 
 async fn serve(context: RequestContext, request: OldRequest) -> Output {
     let mut known = HashMap::new();
+    let mut all_wanted = request.topics.iter().flat_map(|(_, partitions)| partitions);
+    let asks_for_times = all_wanted.any(|wanted| !matches!(wanted.timestamp, LATEST | EARLIEST));
     for (name, partitions) in &request.topics {
         for wanted in partitions {
             let key = (text(&request.frame, name.clone()), wanted.partition);
             if let Entry::Vacant(unknown) = known.entry(key) {
-                unknown.insert(look(&context, key).await);
+                unknown.insert(look(&context, key, asks_for_times).await);
             }
         }
     }
@@ -70,14 +85,14 @@ async fn serve(context: RequestContext, request: OldRequest) -> Output {
             wire::put_count(&mut out.bytes, false, partitions.len());
             for wanted in partitions {
                 let segments = known[&(name, wanted.partition)].as_ref().map_err(|code| *code);
-                let (code, mut offsets) = match find(segments, request.replica_id, *wanted) {
+                let most = remaining.max(1);
+                let (code, offsets) = match find(segments, request.replica_id, *wanted, most) {
                     Ok(offsets) => (ErrorCode::None, offsets),
                     Err(code) => (code, Vec::new()),
                 };
                 if code != ErrorCode::None {
                     context.failed(code);
                 }
-                offsets.truncate(remaining.max(1));
                 remaining = remaining.saturating_sub(offsets.len());
                 out.bytes.put_i32(wanted.partition.0);
                 out.bytes.put_i16(code.code());
@@ -93,12 +108,13 @@ async fn serve(context: RequestContext, request: OldRequest) -> Output {
 async fn look(
     context: &RequestContext,
     (topic, partition): (&str, PartitionIndex),
+    asks_for_times: bool,
 ) -> Result<Segments, ErrorCode> {
     let replica = context.services.leader_by_name(topic, partition)?;
     let now = context.services.clock.now();
     let looked = tokio::task::spawn_blocking(move || {
-        let times = replica.segment_times(now)?;
-        Ok(Segments { times, high_watermark: replica.high_watermark() })
+        let times = replica.segment_times(asks_for_times.then_some(now))?;
+        Ok(Segments::new(times, replica.high_watermark()))
     });
     // The pool refuses work only while the broker stops.
     looked.await.map_err(|_| ErrorCode::NotLeaderOrFollower)?
@@ -121,29 +137,26 @@ fn parse(frame: &[u8], body_start: usize) -> Result<OldRequest, Malformed> {
     Ok(OldRequest { frame: frame.to_vec(), replica_id, topics })
 }
 
-/// Offsets of segments that were last written at the wanted time or before, the newest first.
+/// Offsets of segments from the newest on that was last written at the wanted time or before, the newest first.
 fn find(
     segments: Result<&Segments, ErrorCode>,
     replica_id: i32,
     wanted: Wanted,
+    most: usize,
 ) -> Result<Vec<Offset>, ErrorCode> {
     if wanted.timestamp < EARLIEST {
         return Err(ErrorCode::UnsupportedVersion);
     }
-    let Segments { times, high_watermark } = segments?;
+    let Segments { starts, high_watermark } = segments?;
     let count = match wanted.timestamp {
-        LATEST => times.len(),
-        EARLIEST => 1,
-        timestamp => {
-            let newest = times.iter().rposition(|(_, modified)| modified.0 <= timestamp);
-            newest.map_or(0, |index| index + 1)
-        }
+        LATEST => starts.len(),
+        EARLIEST => starts.len().min(1),
+        timestamp => starts.partition_point(|(_, oldest)| oldest.0 <= timestamp),
     };
     // Kafka fails on a negative number.
     let max_count = usize::try_from(wanted.max_count).map_err(|_| ErrorCode::UnknownServerError)?;
-    let mut offsets: Vec<Offset> =
-        times[..count.min(times.len())].iter().rev().map(|(offset, _)| *offset).take(max_count).collect();
-    offsets.sort_by_key(|offset| std::cmp::Reverse(*offset));
+    let newest_first = starts[..count].iter().rev().map(|(offset, _)| *offset);
+    let mut offsets: Vec<Offset> = newest_first.take(max_count.min(most)).collect();
     // A consumer sees nothing beyond the high watermark.
     if replica_id == CONSUMER && offsets.first().is_some_and(|newest| newest > high_watermark) {
         let beyond = offsets.iter().take_while(|offset| *offset > high_watermark).count();
@@ -159,15 +172,12 @@ mod tests {
     /// Three segments, the last of which ends at 30, and a high watermark of 25.
     fn segments() -> Segments {
         let times = [(0, 100), (10, 200), (20, 300), (30, 400)];
-        Segments {
-            times: times.map(|(offset, time)| (Offset(offset), Timestamp(time))).to_vec(),
-            high_watermark: Offset(25),
-        }
+        Segments::new(times.map(|(offset, time)| (Offset(offset), Timestamp(time))).to_vec(), Offset(25))
     }
 
     fn check(replica_id: i32, timestamp: i64, max_count: i32, expected: Result<&[i64], ErrorCode>) {
         let wanted = Wanted { partition: PartitionIndex(0), timestamp, max_count };
-        let found = find(Ok(&segments()), replica_id, wanted);
+        let found = find(Ok(&segments()), replica_id, wanted, usize::MAX);
         let found = found.map(|offsets| offsets.iter().map(|offset| offset.0).collect::<Vec<_>>());
         assert_eq!(found.as_deref().map_err(|code| *code), expected, "{timestamp} {max_count}");
     }
@@ -182,6 +192,29 @@ mod tests {
         check(DEBUGGING, 300, 1, Ok(&[20]));
         check(DEBUGGING, 99, 10, Ok(&[]));
         check(DEBUGGING, LATEST, 0, Ok(&[]));
+    }
+
+    #[test]
+    fn the_newest_segment_that_is_old_enough_counts_whatever_is_older() {
+        let times = [(0, 500), (10, 100), (20, 300), (30, 200), (40, 400)];
+        let segments =
+            Segments::new(times.map(|(at, time)| (Offset(at), Timestamp(time))).to_vec(), Offset(40));
+        for (timestamp, expected) in
+            [(99, None), (100, Some(10)), (199, Some(10)), (250, Some(30)), (400, Some(40))]
+        {
+            let wanted = Wanted { partition: PartitionIndex(0), timestamp, max_count: 1 };
+            let found = find(Ok(&segments), CONSUMER, wanted, usize::MAX).unwrap();
+            assert_eq!(found.first().map(|offset| offset.0), expected, "{timestamp}");
+        }
+    }
+
+    #[test]
+    fn no_more_is_taken_than_there_is_room_for() {
+        for (most, expected) in [(1, vec![25]), (3, vec![25, 20, 10])] {
+            let wanted = Wanted { partition: PartitionIndex(0), timestamp: LATEST, max_count: i32::MAX };
+            let found = find(Ok(&segments()), CONSUMER, wanted, most).unwrap();
+            assert_eq!(found.iter().map(|offset| offset.0).collect::<Vec<_>>(), expected);
+        }
     }
 
     #[test]
