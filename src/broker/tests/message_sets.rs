@@ -440,6 +440,22 @@ fn control_batches_are_passed_over() {
 }
 
 #[test]
+fn what_does_not_fit_behind_control_batches_is_answered_at_once() {
+    let fixture = Fixture::start_with(transactions::UNVERIFIED);
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 1, &[]);
+    transactions::produce(&mut client, 9, ("t", id), transactions::transactional(0, &["a"]));
+    assert_eq!(transactions::write_marker(&mut client, &transactions::end(0, true, 0, 0)), 0);
+    client.produce(9, ("t", id), 0, batch(&[&"x".repeat(1000)]));
+    let mut wanted = Wanted { offsets: &[1], min_bytes: 1, max_bytes: 100, max_wait_ms: 600_000 };
+    send_fetch(&mut client, 2, &wanted);
+    assert_eq!(receive_fetch(&mut client, 2), [(0, 3, Bytes::new())]);
+    wanted.max_bytes = 2000;
+    send_fetch(&mut client, 2, &wanted);
+    assert_eq!(read(&receive_fetch(&mut client, 2)[0].2).0[0].offset, 2);
+}
+
+#[test]
 fn zstd_is_not_for_consumers_that_do_not_know_it() {
     let fixture = Fixture::start();
     let mut client = fixture.client();
