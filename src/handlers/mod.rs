@@ -107,7 +107,7 @@ use self::produce::Scratch;
 use self::reply::{Handled, Output, Peer, Service};
 use self::services::Services;
 use crate::protocol::errors::ErrorCode;
-use crate::protocol::shapes::{self, Limits};
+use crate::protocol::shapes::{self, Header, Limits};
 use crate::telemetry::metrics::WorkerMetrics;
 
 const PRODUCE: i16 = 0;
@@ -156,26 +156,15 @@ impl Service for Handlers {
         };
         if !api.is_common(version) {
             return match api.serves(version) {
-                true => self.handle_old(session, api, version, frame),
+                true => self.handle_old(session, api, frame),
                 false => self.refuse_version(api, frame, out),
             };
         }
         let Ok(header) = shapes::check_header(shapes::is_flexible(key, version), frame) else {
             return Handled::Close("a request header that cannot be read");
         };
-        let body_start = header.body_start;
-        let clock = &self.services.clock;
-        let meter =
-            self.services.quotas.meter(header.client_id.as_deref(), || clock.uptime_us()).map(Rc::new);
-        let context = RequestContext {
-            services: self.services.clone(),
-            connection: session.clone(),
-            api,
-            version,
-            correlation_id: header.correlation_id,
-            meter: meter.clone(),
-            client_id: None,
-        };
+        let (context, body_start) = (self.context(session, api, &header), header.body_start);
+        let meter = context.meter.clone();
         let handled = match key {
             PRODUCE => produce::handle(&context, &mut self.produce.borrow_mut(), frame, body_start, out),
             FETCH if frame.len() > self.services.config().network.klamm_request_max_bytes => {
@@ -189,22 +178,37 @@ impl Service for Handlers {
             }
         };
         if let Some(meter) = meter {
-            meter.handled(clock.uptime_us());
+            meter.handled(self.services.clock.uptime_us());
         }
         handled
     }
 }
 
 impl Handlers {
-    /// A version from before record batches. Few clients speak them, so all others are asked nothing more.
-    #[cold]
-    fn handle_old(
+    /// What a request needs to know, with its meter running where it has one.
+    #[inline(always)]
+    fn context(
         &self,
         session: &Rc<ConnectionInfo>,
         api: &'static table::Api,
-        version: i16,
-        frame: &[u8],
-    ) -> Handled {
+        header: &Header<'_>,
+    ) -> RequestContext {
+        let clock = &self.services.clock;
+        let meter = self.services.quotas.meter(header.client_id.as_deref(), || clock.uptime_us());
+        RequestContext {
+            services: self.services.clone(),
+            connection: session.clone(),
+            api,
+            version: header.api_version,
+            correlation_id: header.correlation_id,
+            meter: meter.map(Rc::new),
+            client_id: None,
+        }
+    }
+
+    /// A version from before record batches. Few clients speak them, so all others are asked nothing more.
+    #[cold]
+    fn handle_old(&self, session: &Rc<ConnectionInfo>, api: &'static table::Api, frame: &[u8]) -> Handled {
         let Ok(header) = shapes::check_header(false, frame) else {
             return Handled::Close("a request header that cannot be read");
         };
@@ -212,26 +216,15 @@ impl Handlers {
         if api.key != PRODUCE && frame.len() > limit {
             return Handled::Close("a request beyond klamm.request.max.bytes");
         }
-        let clock = &self.services.clock;
-        let meter =
-            self.services.quotas.meter(header.client_id.as_deref(), || clock.uptime_us()).map(Rc::new);
-        let context = RequestContext {
-            services: self.services.clone(),
-            connection: session.clone(),
-            api,
-            version,
-            correlation_id: header.correlation_id,
-            meter: meter.clone(),
-            client_id: None,
-        };
+        let context = self.context(session, api, &header);
         let handled = match api.key {
             PRODUCE => produce::message_sets::handle(&context, frame, header.body_start),
             FETCH => fetch::message_sets::handle(&context, frame, header.body_start),
             LIST_OFFSETS => list_offsets::segments::handle(&context, frame, header.body_start),
             _ => Handled::Close("an old version without a handler"),
         };
-        if let Some(meter) = meter {
-            meter.handled(clock.uptime_us());
+        if let Some(meter) = &context.meter {
+            meter.handled(self.services.clock.uptime_us());
         }
         handled
     }
