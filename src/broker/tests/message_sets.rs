@@ -265,6 +265,49 @@ fn a_produce_without_acks_is_not_answered() {
     assert_eq!(client.receive_body(), None, "a failure closes the connection");
 }
 
+/// One message in a wrapper.
+fn gzip(value: &str) -> Vec<u8> {
+    let inner = set(&[message(1, 0, value)]);
+    set(&[Message {
+        attributes: Compression::Gzip.id(),
+        value: compression::compress(Compression::Gzip, Level::DEFAULT, &inner),
+        ..message(1, 0, "")
+    }])
+}
+
+#[test]
+fn one_request_is_not_decompressed_without_end() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    client.create_topic("t", 1, &[]);
+    // Counts as what so many bytes may be decompressed to, although it is nothing of the kind.
+    let broken = Message { attributes: Compression::Gzip.id(), ..message(1, 0, &"x".repeat(100_000)) };
+    let (small, broken, plain) = (gzip("x"), set(&[broken]), set(&[message(1, 0, "plain")]));
+    let sets = [&small, &broken, &broken, &broken, &broken, &small, &plain];
+    let mut body = Vec::new();
+    body.put_i16(-1);
+    body.put_i32(5000);
+    body.put_i32(1);
+    body.put_slice(b"\0\x01t");
+    body.put_i32(sets.len() as i32);
+    for set in sets {
+        body.put_i32(0);
+        body.put_i32(set.len() as i32);
+        body.put_slice(set);
+    }
+    client.send_body(PRODUCE, 1, &body);
+    let mut answer = client.receive_body().unwrap();
+    answer.advance(4 + 3 + 4);
+    let mut codes = Vec::new();
+    for _ in sets {
+        answer.advance(4);
+        codes.push(answer.get_i16());
+        answer.advance(8);
+    }
+    let (broken, too_large) = (ErrorCode::InvalidRecord.code(), ErrorCode::MessageTooLarge.code());
+    assert_eq!(codes, [0, broken, broken, broken, broken, too_large, 0]);
+}
+
 #[test]
 fn requests_of_one_connection_keep_their_order() {
     let (_fixture, mut client) = fixture();

@@ -22,6 +22,11 @@ use crate::replication::transactions::Verification;
 /// A converted batch has to pass the rules of a version that may have any codec: the topic's may be zstd.
 const VERSION_OF_BATCHES: i16 = 12;
 
+/// What the compressed sets of a request may be decompressed to together, beyond which the rest is refused. Kafka has no
+/// such bound. It bounds the time of a turn too, and what is kept until all is converted: no record takes more bytes in
+/// a batch than in a message, so that is the frame and this.
+const MOST_DECOMPRESSED_BYTES: usize = 256 << 20;
+
 /// Where the messages of a partition go, and where they stand in the frame; or why they go nowhere.
 type Planned = Result<(Arc<Replica>, Range<usize>), ErrorCode>;
 
@@ -43,7 +48,9 @@ async fn convert_and_append(context: RequestContext, request: ProduceRequest, fr
         request.partitions.iter().map(|partition| plan(&context, &request, partition, &frame)).collect();
     let (version, now) = (context.version, context.services.clock.now());
     let convert = move || {
-        let converted = planned.into_iter().map(|planned| convert(version, planned, &frame, now));
+        let mut left_bytes = MOST_DECOMPRESSED_BYTES;
+        let converted =
+            planned.into_iter().map(|planned| convert(version, planned, &frame, now, &mut left_bytes));
         (converted.collect::<Vec<Converted>>(), frame)
     };
     let Some((mut converted, frame)) = context.services.conversions.run(convert).await else {
@@ -82,7 +89,13 @@ fn plan(
     Ok((replica?, records?))
 }
 
-fn convert(version: i16, planned: Planned, frame: &[u8], now: Timestamp) -> Converted {
+fn convert(
+    version: i16,
+    planned: Planned,
+    frame: &[u8],
+    now: Timestamp,
+    decompression_left_bytes: &mut usize,
+) -> Converted {
     let (replica, range) = planned.map_err(PartitionAnswer::refused)?;
     let config = replica.config();
     let rules = rules(version, &replica, &config, now);
@@ -98,6 +111,7 @@ fn convert(version: i16, planned: Planned, frame: &[u8], now: Timestamp) -> Conv
             timestamp_after_max_ms: rules.timestamp_after_max_ms,
             now,
         },
+        decompression_left_bytes,
     );
     drop(config);
     Ok((replica, batch?))

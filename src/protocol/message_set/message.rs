@@ -50,7 +50,6 @@ impl<'a> Message<'a> {
     }
 
     /// From the CRC on.
-    #[cfg(test)]
     pub fn bytes(&self) -> &'a [u8] {
         self.body
     }

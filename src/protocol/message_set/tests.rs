@@ -8,7 +8,7 @@ use crate::protocol::message_set::downgrade::downgrade_within;
 use crate::protocol::message_set::message::{Contents, Message, NewMessage};
 use crate::protocol::message_set::*;
 use crate::protocol::records::{BatchBuilder, BatchHeader, NewRecord};
-use crate::protocol::validate::{ProduceRules, validate_produce};
+use crate::protocol::validate::{ProduceError, ProduceRules, validate_produce};
 
 mod fuzzing;
 mod java;
@@ -36,6 +36,11 @@ fn plain_rules() -> UpgradeRules {
         timestamp_after_max_ms: i64::MAX,
         now: NOW,
     }
+}
+
+/// With nothing else in the request.
+fn upgrade(set: &[u8], rules: &UpgradeRules) -> Result<Vec<u8>, ProduceError> {
+    crate::protocol::message_set::upgrade(set, rules, &mut { usize::MAX })
 }
 
 /// What the log gets: converted, then validated like any batch. Empty when there is nothing to append.

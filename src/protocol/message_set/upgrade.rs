@@ -1,8 +1,9 @@
 //! Formats 0 and 1 to format 2: what an old producer sends, as one batch.
 //!
 //! The rules and their order are those of `UnifiedLog.analyzeAndValidateRecords` and `LogValidator` of Kafka
-//! 3.9. What they say of the batch that is written (its time, its size) is left to
-//! [`validate_produce`](crate::protocol::validate::validate_produce), which it passes like any other.
+//! 3.9. What they say of the batch that is written is left to
+//! [`validate_produce`](crate::protocol::validate::validate_produce), which it passes like any other; only a batch
+//! beyond the topic's size is refused here already, so that nobody has to keep it until then.
 
 use crate::protocol::batch::{Batch, BatchError, Compression, TimestampType};
 use crate::protocol::compression::Level;
@@ -13,13 +14,16 @@ use crate::protocol::message_set::{Magic, wrapper};
 use crate::protocol::records::{BatchBuilder, BatchHeader, NewRecord};
 use crate::protocol::validate::{ProduceError, next_batch_size};
 
+/// Bytes that deflate makes of one byte, at most. The other codecs of wrappers make fewer.
+const MOST_RATIO: usize = 1032;
+
 /// What converting up needs to know of the topic. The fields mean what they mean in
 /// [`ProduceRules`](crate::protocol::validate::ProduceRules).
 #[derive(Clone, Copy, Debug)]
 pub struct UpgradeRules {
     /// `None` is the producer's codec.
     pub compression: Option<(Compression, Level)>,
-    /// Of each message as it was sent, wrappers as a whole.
+    /// Of each message as it was sent, wrappers as a whole, and of the batch that they become.
     pub max_message_bytes: usize,
     /// All inner messages of a wrapper together.
     pub most_decompressed_bytes: usize,
@@ -39,7 +43,14 @@ pub struct UpgradeRules {
 ///
 /// Kafka has never looked for the format in these versions: one batch of format 2 comes back as it is, for
 /// `validate_produce` to judge.
-pub fn upgrade(messages: &[u8], rules: &UpgradeRules) -> Result<Vec<u8>, ProduceError> {
+///
+/// `decompression_left_bytes` is what the wrappers of all sets of a request may give together. The one that uses it up
+/// is converted; those that follow are refused as too large.
+pub fn upgrade(
+    messages: &[u8],
+    rules: &UpgradeRules,
+    decompression_left_bytes: &mut usize,
+) -> Result<Vec<u8>, ProduceError> {
     let Some(set) = analyze(messages, rules)? else { return Ok(Vec::new()) };
     // "Compressed outer record has more than one batch", and so for format 2.
     if set.count > 1 && (set.magic.is_none() || set.codec != Compression::None) {
@@ -50,7 +61,9 @@ pub fn upgrade(messages: &[u8], rules: &UpgradeRules) -> Result<Vec<u8>, Produce
     let mut conversion = Conversion {
         rules,
         magic,
+        compression,
         builder: BatchBuilder::new(BatchHeader { compression, level, ..BatchHeader::default() }),
+        decompression_left_bytes,
         refused: Refused::default(),
         has_negative_time: false,
     };
@@ -63,7 +76,11 @@ pub fn upgrade(messages: &[u8], rules: &UpgradeRules) -> Result<Vec<u8>, Produce
     if conversion.has_negative_time {
         return Err(ErrorCode::InvalidTimestamp.into());
     }
-    Ok(conversion.builder.build())
+    let batch = conversion.builder.build();
+    match batch.len() > rules.max_message_bytes {
+        true => Err(ErrorCode::MessageTooLarge.into()),
+        false => Ok(batch),
+    }
 }
 
 /// What a message set is made of, from its headers alone.
@@ -156,7 +173,10 @@ struct Conversion<'a> {
     rules: &'a UpgradeRules,
     /// Of the first message, and so of all.
     magic: Magic,
+    /// Of the batch.
+    compression: Compression,
     builder: BatchBuilder,
+    decompression_left_bytes: &'a mut usize,
     refused: Refused,
     /// Below [`Timestamp::NONE`].
     has_negative_time: bool,
@@ -173,14 +193,28 @@ impl Conversion<'_> {
             self.push(message, time)?;
             return self.refused.answer();
         }
-        let limit = self.rules.most_decompressed_bytes;
-        let inner = wrapper::open(message, self.magic, codec, limit)?;
+        let inner = self.open(message, codec)?;
         let mut rest = inner.as_slice();
         while let Ok(Some((inner, behind))) = Message::split_first(rest) {
             self.push_inner(&inner, message)?;
             rest = behind;
         }
         self.refused.answer()
+    }
+
+    fn open(&mut self, message: &Message<'_>, codec: Compression) -> Result<Vec<u8>, ErrorCode> {
+        if *self.decompression_left_bytes == 0 {
+            return Err(ErrorCode::MessageTooLarge);
+        }
+        let limit = self.rules.most_decompressed_bytes;
+        let inner = wrapper::open(message, self.magic, codec, limit);
+        let spent_bytes = match &inner {
+            Ok(inner) => inner.len(),
+            // Nobody has counted what came out before it was refused.
+            Err(_) => message.bytes().len().saturating_mul(MOST_RATIO).min(limit),
+        };
+        *self.decompression_left_bytes = self.decompression_left_bytes.saturating_sub(spent_bytes);
+        inner
     }
 
     fn push_inner(&mut self, inner: &Message<'_>, wrapper: &Message<'_>) -> Result<(), ErrorCode> {
@@ -212,7 +246,8 @@ impl Conversion<'_> {
             self.refused.timestamp = true;
         }
         self.has_negative_time |= time.timestamp < Timestamp::NONE;
-        if self.refused.answer().is_ok() {
+        // What is never written is looked at to the end all the same: other errors come first.
+        if self.refused.answer().is_ok() && !self.is_too_large() {
             self.builder.push(&NewRecord {
                 timestamp: time.timestamp,
                 key: contents.key,
@@ -221,6 +256,12 @@ impl Conversion<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Whether no further record can make a batch of it that the topic takes.
+    fn is_too_large(&self) -> bool {
+        self.compression == Compression::None
+            && self.builder.uncompressed_size_bytes() > self.rules.max_message_bytes
     }
 }
 

@@ -117,10 +117,66 @@ fn a_message_larger_than_the_topic_allows_is_too_large() {
         let set = message(magic, Some("k"), Some("v"));
         let rules = |max_message_bytes| UpgradeRules { max_message_bytes, ..plain_rules() };
         assert_eq!(refusal(&set, &rules(set.len() - 1)), ErrorCode::MessageTooLarge);
-        assert!(upgrade(&set, &rules(set.len())).is_ok());
-        // The limit is of each message; the batch that they become is validate_produce's to measure.
-        assert!(upgrade(&set.repeat(3), &rules(set.len())).is_ok());
-        assert_eq!(append(&set, &rules(set.len())), Err(ErrorCode::MessageTooLarge));
+        let batch_size = upgrade(&set, &plain_rules()).unwrap().len();
+        assert!(batch_size > set.len());
+        assert_eq!(refusal(&set, &rules(batch_size - 1)), ErrorCode::MessageTooLarge);
+        assert!(append(&set, &rules(batch_size)).is_ok());
+        // The limit is of each message, not of the set.
+        let many = set.repeat(10);
+        let batch_size = upgrade(&many, &plain_rules()).unwrap().len();
+        assert!(batch_size < many.len());
+        assert!(append(&many, &rules(batch_size)).is_ok());
+    }
+}
+
+#[test]
+fn a_batch_larger_than_the_topic_allows_is_refused_when_all_else_is_in_order() {
+    for magic in BOTH {
+        let many = message(magic, None, Some(&"v".repeat(1_000))).repeat(100);
+        let early = put(NewMessage { timestamp: Timestamp(1), ..empty_message(Magic::V1) });
+        for compression in [None, Some((Compression::None, Level::DEFAULT))] {
+            let rules = UpgradeRules { compression, max_message_bytes: 5_000, ..plain_rules() };
+            let outcome = upgrade(&gzip(magic, &many), &rules).map_err(|refused| refused.error.code);
+            match compression {
+                None => assert!(outcome.is_ok_and(|batch| batch.len() < 5_000)),
+                Some(_) => assert_eq!(outcome, Err(ErrorCode::MessageTooLarge)),
+            }
+            let broken = [many.clone(), corrupted(message(magic, None, Some("v")))].concat();
+            assert_eq!(refusal(&gzip(magic, &broken), &rules), ErrorCode::CorruptMessage);
+        }
+        if magic == Magic::V1 {
+            let rules = UpgradeRules {
+                compression: Some((Compression::None, Level::DEFAULT)),
+                max_message_bytes: 5_000,
+                timestamp_before_max_ms: 1_000,
+                ..plain_rules()
+            };
+            let untimely = gzip(magic, &[many, early].concat());
+            assert_eq!(refusal(&untimely, &rules), ErrorCode::InvalidTimestamp);
+        }
+    }
+}
+
+#[test]
+fn what_all_sets_of_a_request_decompress_to_is_bounded() {
+    use crate::protocol::message_set::upgrade;
+    for magic in BOTH {
+        let inner = message(magic, None, Some(&"v".repeat(1_000)));
+        let (wrapped, plain) = (gzip(magic, &inner), message(magic, None, Some("v")));
+        let mut left_bytes = inner.len() + 1;
+        assert!(upgrade(&wrapped, &plain_rules(), &mut left_bytes).is_ok());
+        assert_eq!(left_bytes, 1);
+        assert!(upgrade(&wrapped, &plain_rules(), &mut left_bytes).is_ok(), "it uses up what is left");
+        let refused =
+            upgrade(&wrapped, &plain_rules(), &mut left_bytes).map_err(|refused| refused.error.code);
+        assert_eq!(refused, Err(ErrorCode::MessageTooLarge));
+        assert!(upgrade(&plain, &plain_rules(), &mut left_bytes).is_ok(), "nothing is to be decompressed");
+
+        // What is refused half way counts too.
+        let mut left_bytes = 500;
+        let rules = UpgradeRules { most_decompressed_bytes: 500, ..plain_rules() };
+        assert!(upgrade(&wrapped, &rules, &mut left_bytes).is_err());
+        assert_eq!(left_bytes, 0);
     }
 }
 
