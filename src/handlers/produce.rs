@@ -64,7 +64,7 @@ pub fn handle(
             answer(context, scratch, frame, out)
         }
         Before::Verify(transaction) => {
-            Handled::Finish(append_later(context.clone(), scratch, frame, transaction))
+            Handled::Wait(append_later(context.clone(), scratch, frame, transaction))
         }
     }
 }
@@ -86,7 +86,7 @@ fn append_later(
         let mut output = Output::default();
         match answer(&context, &mut scratch, &frame, &mut output) {
             Handled::Done | Handled::Nothing => output,
-            Handled::Wait(answer) | Handled::Finish(answer) | Handled::Later(answer) => {
+            Handled::Wait(answer) | Handled::Later(answer) => {
                 drop(frame);
                 answer.await
             }

@@ -78,9 +78,6 @@ pub enum Handled {
     Nothing,
     /// The connection handles no further request until the response is there: long polls, admin calls.
     Wait(LocalFuture<Output>),
-    /// As `Wait`, and what was begun is done also when the peer has left: a produce, whose client may close its side
-    /// as soon as it has sent it.
-    Finish(LocalFuture<Output>),
     /// The response takes its place in the connection's queue, and the connection reads on.
     Later(LocalFuture<Output>),
     /// The frame cannot be trusted, or Kafka closes the connection here; the reason is for the log.

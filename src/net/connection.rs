@@ -148,9 +148,6 @@ impl<S: Service> Connection<S> {
         {
             return Err(ended);
         }
-        if self.replies.must_finish() {
-            return Ok(Step::Wait);
-        }
         if self.replies.is_parked() {
             return self.watch_peer(context);
         }
@@ -264,7 +261,6 @@ impl<S: Service> Connection<S> {
                 }
             }
             Handled::Wait(future) => self.replies.park(future, begun),
-            Handled::Finish(future) => self.replies.park_to_finish(future, begun),
             Handled::Later(future) => self.replies.push(future, begun),
             Handled::Close(reason) => self.ending = Some(Ended::Refused(reason)),
         }

@@ -32,8 +32,6 @@ pub struct Replies {
     ready_size_bytes: usize,
     /// The last of the queue parks the connection: no request is handled before it is answered.
     parked: bool,
-    /// What parks the connection is to be done even when nobody waits for it.
-    finishes: bool,
 }
 
 enum Reply {
@@ -61,11 +59,6 @@ impl Replies {
         self.parked
     }
 
-    /// Whether the connection waits for something that its peer's leaving must not end.
-    pub fn must_finish(&self) -> bool {
-        self.parked && self.finishes
-    }
-
     /// A response that will be there later; the connection reads on.
     pub fn push(&mut self, future: LocalFuture<Output>, begun: Begun) {
         self.waiting_count += 1;
@@ -76,13 +69,6 @@ impl Replies {
     pub fn park(&mut self, future: LocalFuture<Output>, begun: Begun) {
         self.push(future, begun);
         self.parked = true;
-        self.finishes = false;
-    }
-
-    /// The same for work that goes on when the peer has left, as do the requests it sent behind it.
-    pub fn park_to_finish(&mut self, future: LocalFuture<Output>, begun: Begun) {
-        self.park(future, begun);
-        self.finishes = true;
     }
 
     /// A response that is ready but stands behind others.

@@ -37,10 +37,6 @@ const THROTTLE_SILENTLY: u8 = 8;
 /// The same two, when the connection has to wait for what they come to.
 const THROTTLE_PARKED: u8 = 9;
 const THROTTLE_PARKED_SILENTLY: u8 = 10;
-/// Answered when a `RELEASE` frame has been handled, even if the peer has left.
-const FINISH: u8 = 11;
-/// The test is told that it came.
-const NOTE: u8 = 12;
 
 struct TestService {
     waiting: RefCell<Vec<oneshot::Sender<()>>>,
@@ -89,19 +85,6 @@ impl Service for TestService {
                     let _tell = tell;
                     std::future::pending().await
                 }));
-            }
-            FINISH => {
-                let (sender, receiver) = oneshot::channel();
-                self.waiting.borrow_mut().push(sender);
-                let _ = self.dropped.send("begun");
-                return Handled::Finish(Box::pin(async move {
-                    let _ = receiver.await;
-                    Output::default()
-                }));
-            }
-            NOTE => {
-                let _ = self.dropped.send("noted");
-                return Handled::Nothing;
             }
             THROTTLE => {
                 out.throttle_ms = number(frame);
@@ -327,21 +310,6 @@ fn a_parked_connection_handles_no_further_request() {
     stream.set_nonblocking(true).expect("nonblocking");
     let error = stream.peek(&mut [0; 1]).expect_err("nothing is answered");
     assert_eq!(error.kind(), ErrorKind::WouldBlock);
-}
-
-#[test]
-fn what_is_to_finish_goes_on_when_the_peer_leaves_and_so_do_the_requests_behind_it() {
-    let harness = Harness::start();
-    let mut leaving = harness.connect();
-    leaving.write_all(&[frame(&[FINISH]), frame(&[NOTE])].concat()).expect("write");
-    drop(leaving);
-    assert_eq!(harness.next_dropped(), "begun");
-    let mut other = harness.connect();
-    // The worker sees that the peer has left before it handles this.
-    exchange(&mut other, &[ECHO]);
-    exchange(&mut other, &[RELEASE]);
-    assert_eq!(harness.next_dropped(), "noted");
-    assert_eq!(harness.next_dropped(), "session");
 }
 
 #[test]

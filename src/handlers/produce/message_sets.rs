@@ -40,7 +40,7 @@ pub fn handle(context: &RequestContext, frame: &[u8], body_start: usize) -> Hand
         return Handled::Close("a produce that cannot be read");
     }
     // The frame's buffer goes back to the connection.
-    Handled::Finish(Box::pin(convert_and_append(context.clone(), request, frame.to_vec())))
+    Handled::Wait(Box::pin(convert_and_append(context.clone(), request, frame.to_vec())))
 }
 
 async fn convert_and_append(context: RequestContext, request: ProduceRequest, frame: Vec<u8>) -> Output {
@@ -62,7 +62,7 @@ async fn convert_and_append(context: RequestContext, request: ProduceRequest, fr
     let mut output = Output::default();
     match answer(&context, &mut scratch, &frame, &mut output) {
         Handled::Done | Handled::Nothing => output,
-        Handled::Wait(answer) | Handled::Finish(answer) | Handled::Later(answer) => {
+        Handled::Wait(answer) | Handled::Later(answer) => {
             drop(frame);
             answer.await
         }
