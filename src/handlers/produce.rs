@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use self::transactions::{Before, Transaction, Vouched};
 use super::context::RequestContext;
-use super::reply::{Handled, LocalFuture, Output};
+use super::reply::{Handled, Held, LocalFuture, Output, Work};
 use crate::config::topic::TopicConfig;
 use crate::protocol::batch::Compression;
 use crate::protocol::compression::Level;
@@ -64,7 +64,7 @@ pub fn handle(
             answer(context, scratch, frame, out)
         }
         Before::Verify(transaction) => {
-            Handled::Wait(append_later(context.clone(), scratch, frame, transaction))
+            Handled::Work(append_later(context.clone(), scratch, frame, transaction))
         }
     }
 }
@@ -76,26 +76,31 @@ fn append_later(
     scratch: &mut Scratch,
     frame: &[u8],
     transaction: Transaction,
-) -> LocalFuture<Output> {
+) -> Box<Work> {
     let mut scratch = Scratch { request: std::mem::take(&mut scratch.request), ..Scratch::default() };
     // The frame's buffer goes back to the connection.
     let mut frame = frame.to_vec();
-    Box::pin(async move {
+    Work::holding(frame.len(), async move |held| {
         let vouched = transactions::verify(&context, &scratch.request, &frame, transaction).await;
         append_all(&context, &mut scratch, &mut frame, &vouched);
-        let mut output = Output::default();
-        match answer(&context, &mut scratch, &frame, &mut output) {
-            Handled::Done | Handled::Nothing => output,
-            Handled::Wait(answer) | Handled::Later(answer) => {
-                drop(frame);
-                answer.await
-            }
-            Handled::Close(reason) => {
-                tracing::debug!(peer = %context.connection.peer, reason, "connection closed");
-                Output::closing()
-            }
-        }
+        answer_work(context, scratch, frame, held).await
     })
+}
+
+/// Answers what has been appended while its connection waits. The frame goes before the answer is waited for.
+async fn answer_work(context: RequestContext, mut scratch: Scratch, frame: Vec<u8>, held: Held) -> Output {
+    let mut output = Output::default();
+    let answered = answer(&context, &mut scratch, &frame, &mut output);
+    drop((scratch, frame, held));
+    match answered {
+        Handled::Done | Handled::Nothing => output,
+        Handled::Wait(answer) | Handled::Later(answer) => answer.await,
+        Handled::Work(work) => work.output.await,
+        Handled::Close(reason) => {
+            tracing::debug!(peer = %context.connection.peer, reason, "connection closed");
+            Output::closing()
+        }
+    }
 }
 
 /// Answers into `out` unless an answer must wait.

@@ -1,8 +1,10 @@
 //! What a handler gives back to the connection: bytes and file ranges in wire order, now or later.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
@@ -70,14 +72,47 @@ impl Output {
 /// A future that stays on its worker's thread.
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
+/// What is still to be done for a request while its connection waits.
+pub struct Work {
+    pub output: LocalFuture<Output>,
+    /// What the future holds of the request, which is the connection's share of the memory.
+    pub held_size_bytes: Rc<Cell<usize>>,
+}
+
+/// Goes when the bytes that a [`Work`] holds go.
+pub struct Held(Rc<Cell<usize>>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.set(0);
+    }
+}
+
+impl Work {
+    /// What `begin` gives, which holds so many bytes until it drops what it is given.
+    pub fn holding<F>(size_bytes: usize, begin: impl FnOnce(Held) -> F) -> Box<Work>
+    where
+        F: Future<Output = Output> + 'static,
+    {
+        let held_size_bytes = Rc::new(Cell::new(size_bytes));
+        let output = Box::pin(begin(Held(held_size_bytes.clone())));
+        Box::new(Work { output, held_size_bytes })
+    }
+}
+
 /// How far a request has come when its handler returns.
 pub enum Handled {
     /// The response, with its length prefix, stands in the output.
     Done,
     /// There is no response: a produce with acks=0.
     Nothing,
-    /// The connection handles no further request until the response is there: long polls, admin calls.
+    /// The connection handles no further request until the response is there: long polls, admin calls. It is not
+    /// waited for when the peer closes its side.
     Wait(LocalFuture<Output>),
+    /// The same, but it is finished whatever the peer does, and so are the requests behind it: an append that a
+    /// producer may have sent as its last and wants no answer to. Kafka keeps a closed channel until what it has
+    /// received is processed.
+    Work(Box<Work>),
     /// The response takes its place in the connection's queue, and the connection reads on.
     Later(LocalFuture<Output>),
     /// The frame cannot be trusted, or Kafka closes the connection here; the reason is for the log.

@@ -148,7 +148,7 @@ impl<S: Service> Connection<S> {
         {
             return Err(ended);
         }
-        if self.replies.is_parked() {
+        if self.replies.is_parked_for_peer() {
             return self.watch_peer(context);
         }
         let takes_requests = self.ending.is_none() && !self.worker.is_stopping();
@@ -261,6 +261,7 @@ impl<S: Service> Connection<S> {
                 }
             }
             Handled::Wait(future) => self.replies.park(future, begun),
+            Handled::Work(work) => self.replies.park_work(*work, begun),
             Handled::Later(future) => self.replies.push(future, begun),
             Handled::Close(reason) => self.ending = Some(Ended::Refused(reason)),
         }
@@ -337,11 +338,13 @@ impl<S: Service> Connection<S> {
         if let Some(bytes) = self.outbox.take_unused() {
             pool.give_back_output(bytes);
         }
-        let responses_size_bytes = self.outbox.held_size_bytes() + self.replies.ready_size_bytes();
+        let responses_size_bytes = self.outbox.held_size_bytes() + self.replies.held_size_bytes();
         let held_size_bytes = self.receive.held_size_bytes() + responses_size_bytes;
         self.charge.set(held_size_bytes);
-        let state = if self.replies.is_parked() && self.outbox.is_empty() {
+        let state = if self.replies.is_parked_for_peer() && self.outbox.is_empty() {
             ActivityState::Parked
+        } else if self.replies.work_size_bytes() > 0 {
+            ActivityState::Working
         } else if !self.replies.is_empty() || !self.outbox.is_empty() {
             ActivityState::Busy
         } else if self.charge.is_waiting() {

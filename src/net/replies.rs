@@ -3,10 +3,12 @@
 //! Responses leave in the order of their requests, so one that is ready waits behind one that is not. The
 //! queue is bounded; when it is full the connection handles no further request.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use crate::handlers::reply::{LocalFuture, Output};
+use crate::handlers::reply::{LocalFuture, Output, Work};
 use crate::telemetry::metrics::RequestKind;
 
 /// So many waiting responses stop a connection from reading on. Producers have five in flight.
@@ -31,7 +33,15 @@ pub struct Replies {
     /// Bytes of the responses in `queue` that are ready.
     ready_size_bytes: usize,
     /// The last of the queue parks the connection: no request is handled before it is answered.
-    parked: bool,
+    parked: Option<Parked>,
+}
+
+/// What a connection waits for.
+enum Parked {
+    /// A long poll or the like, which nobody needs when the peer is gone.
+    Answer,
+    /// What is finished in any case, with the bytes it holds.
+    Work(Rc<Cell<usize>>),
 }
 
 enum Reply {
@@ -46,17 +56,27 @@ impl Replies {
 
     /// Whether a further request may be handled.
     pub fn accepts_more(&self) -> bool {
-        !self.parked && self.waiting_count < MAX_WAITING && self.ready_size_bytes < MAX_READY_SIZE_BYTES
+        self.parked.is_none()
+            && self.waiting_count < MAX_WAITING
+            && self.ready_size_bytes < MAX_READY_SIZE_BYTES
     }
 
-    /// Memory of the responses that are ready.
-    pub fn ready_size_bytes(&self) -> usize {
-        self.ready_size_bytes
+    /// Memory of the responses that are ready, and of the work that is not.
+    pub fn held_size_bytes(&self) -> usize {
+        self.ready_size_bytes + self.work_size_bytes()
     }
 
-    /// Whether the connection waits for a long poll or the like.
-    pub fn is_parked(&self) -> bool {
-        self.parked
+    /// Memory of the work that the connection waits for, as long as it holds some.
+    pub fn work_size_bytes(&self) -> usize {
+        match &self.parked {
+            Some(Parked::Work(held_size_bytes)) => held_size_bytes.get(),
+            Some(Parked::Answer) | None => 0,
+        }
+    }
+
+    /// Whether the connection waits for what nobody needs when the peer is gone: a long poll or the like.
+    pub fn is_parked_for_peer(&self) -> bool {
+        matches!(self.parked, Some(Parked::Answer))
     }
 
     /// A response that will be there later; the connection reads on.
@@ -68,7 +88,13 @@ impl Replies {
     /// A response that the connection waits for before it handles the next request.
     pub fn park(&mut self, future: LocalFuture<Output>, begun: Begun) {
         self.push(future, begun);
-        self.parked = true;
+        self.parked = Some(Parked::Answer);
+    }
+
+    /// The same for what is finished in any case.
+    pub fn park_work(&mut self, work: Work, begun: Begun) {
+        self.push(work.output, begun);
+        self.parked = Some(Parked::Work(work.held_size_bytes));
     }
 
     /// A response that is ready but stands behind others.
@@ -89,7 +115,9 @@ impl Replies {
             self.queue.pop_front();
             self.waiting_count -= 1;
             // The reply that parks is the last one to wait.
-            self.parked &= self.waiting_count > 0;
+            if self.waiting_count == 0 {
+                self.parked = None;
+            }
             return Poll::Ready((output, Some(begun)));
         }
         match self.queue.pop_front() {

@@ -13,7 +13,7 @@ use super::listener::{ConnectionCounts, ConnectionQuotas, ListenerOptions, Socke
 use super::server::{BoundServer, Server, ServerOptions, WorkerContext};
 use super::worker::{ConnectionLimits, DEFAULT_MAX_STALL_MS};
 use crate::env::clock::Clock;
-use crate::handlers::reply::{Handled, Output, Peer, Service};
+use crate::handlers::reply::{Handled, Output, Peer, Service, Work};
 use crate::telemetry::metrics::Metrics;
 
 /// How long a test waits for what must happen before it fails.
@@ -37,6 +37,11 @@ const THROTTLE_SILENTLY: u8 = 8;
 /// The same two, when the connection has to wait for what they come to.
 const THROTTLE_PARKED: u8 = 9;
 const THROTTLE_PARKED_SILENTLY: u8 = 10;
+/// Not answered; takes so many milliseconds as its number says, and then the test is told.
+const WORK: u8 = 11;
+
+/// What a `WORK` frame holds meanwhile.
+const WORK_SIZE_BYTES: usize = 1000;
 
 struct TestService {
     waiting: RefCell<Vec<oneshot::Sender<()>>>,
@@ -102,6 +107,14 @@ impl Service for TestService {
             THROTTLE_PARKED_SILENTLY => {
                 let out = Output { throttle_ms: number(frame), ..Output::default() };
                 return Handled::Wait(Box::pin(std::future::ready(out)));
+            }
+            WORK => {
+                let (worked, duration) = (self.dropped.clone(), Duration::from_millis(number(frame).into()));
+                return Handled::Work(Work::holding(WORK_SIZE_BYTES, async move |_held| {
+                    tokio::time::sleep(duration).await;
+                    let _ = worked.send("worked");
+                    Output::default()
+                }));
             }
             CLOSE => return Handled::Close("the test asked for it"),
             LARGE => answer(out, &vec![7; number(frame) as usize]),
@@ -299,6 +312,52 @@ fn a_client_that_vanishes_during_a_long_poll_is_noticed() {
     let mut dropped = [harness.next_dropped(), harness.next_dropped()];
     dropped.sort();
     assert_eq!(dropped, ["parked", "session"]);
+}
+
+#[test]
+fn what_a_client_asked_for_before_it_vanished_is_worked_off() {
+    let harness = Harness::start();
+    let mut stream = harness.connect();
+    stream.write_all(&throttle(WORK, 50).repeat(2)).expect("write");
+    drop(stream);
+    let told = [harness.next_dropped(), harness.next_dropped(), harness.next_dropped()];
+    assert_eq!(told, ["worked", "worked", "session"]);
+    let mut other = harness.connect();
+    exchange(&mut other, &[ECHO]);
+    assert_eq!(harness.budget.held_size_bytes(), 0);
+}
+
+#[test]
+fn work_has_its_share_of_the_memory() {
+    let harness = Harness::start();
+    let (mut stream, mut other) = (harness.connect(), harness.connect());
+    stream.write_all(&throttle(WORK, 3_600_000)).expect("write");
+    while harness.budget.held_size_bytes() < WORK_SIZE_BYTES {
+        exchange(&mut other, &[ECHO]);
+    }
+    harness.server.stop(Duration::from_millis(50));
+    expect_closed(&mut stream);
+    assert_eq!(harness.budget.held_size_bytes(), 0);
+}
+
+#[test]
+fn stopping_waits_for_work() {
+    let harness = Harness::start();
+    let (mut stream, mut other) = (harness.connect(), harness.connect());
+    let work = throttle(WORK, 300);
+    stream.write_all(&work).expect("write");
+    let mut size_bytes = work.len() as u64;
+    while harness.metrics.bytes_in() < size_bytes {
+        exchange(&mut other, &[ECHO]);
+        size_bytes += 5;
+    }
+    exchange(&mut other, &[ECHO]);
+    harness.server.stop(Duration::from_secs(60));
+    let told = || harness.dropped.recv_timeout(PATIENCE).expect("something is told in time");
+    let mut told = [told(), told()];
+    told.sort();
+    assert_eq!(told, ["session", "worked"], "the idle connection and the work");
+    expect_closed(&mut stream);
 }
 
 #[test]

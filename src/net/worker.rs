@@ -91,6 +91,8 @@ pub enum ActivityState {
     Parked,
     /// Has responses on their way.
     Busy,
+    /// Has work to finish that holds its request. It is not the peer that holds it up.
+    Working,
     /// Waits for memory to receive a large frame.
     Starved,
 }
@@ -125,7 +127,7 @@ impl Activity {
     fn is_stalled(&self, now_us: u64, max_stall_ms: u64) -> bool {
         let max_stall_us = max_stall_ms.saturating_mul(1000);
         self.held_size_bytes.get() > 0
-            && self.state.get() != ActivityState::Starved
+            && !matches!(self.state.get(), ActivityState::Starved | ActivityState::Working)
             && (now_us.saturating_sub(self.last_active_us.get()) >= max_stall_us
                 || now_us.saturating_sub(self.last_frame_us.get()) >= max_stall_us.saturating_mul(3))
     }
@@ -301,8 +303,8 @@ fn end_stalled<S: Service>(worker: &WorkerShared<S>) {
     }
 }
 
-/// Ends the connections: idle ones at once, long polls after a moment, those with responses on their way
-/// when these are sent, all when the grace is over.
+/// Ends the connections: idle ones at once, long polls after a moment, those with work or responses on their way
+/// when it is done and these are sent, all when the grace is over.
 async fn finish<S: Service>(worker: &Rc<WorkerShared<S>>, grace: Duration) {
     worker.stopping.set(true);
     let began_us = worker.clock.uptime_us();
@@ -312,7 +314,7 @@ async fn finish<S: Service>(worker: &Rc<WorkerShared<S>>, grace: Duration) {
         worker.end_where(|activity| match activity.state.get() {
             ActivityState::Idle | ActivityState::Starved => true,
             ActivityState::Parked => stopping_us >= STOP_GRACE_OF_PARKED_US.min(grace_us),
-            ActivityState::Busy => stopping_us >= grace_us,
+            ActivityState::Busy | ActivityState::Working => stopping_us >= grace_us,
         });
         if stopping_us >= grace_us || worker.connections.borrow().is_empty() {
             return;

@@ -265,6 +265,22 @@ fn a_produce_without_acks_is_not_answered() {
     assert_eq!(client.receive_body(), None, "a failure closes the connection");
 }
 
+#[test]
+fn what_a_producer_without_acks_sent_before_it_closed_is_appended() {
+    let (fixture, mut client) = fixture();
+    let frames: Vec<u8> = ["one", "two"].into_iter().flat_map(unacknowledged_frame).collect();
+    let mut producer = fixture.client();
+    producer.send_raw(&frames);
+    drop(producer);
+    // More than one of their batches has.
+    let wanted = Wanted { offsets: &[0], min_bytes: 150, max_bytes: 1000, max_wait_ms: 15_000 };
+    send_fetch(&mut client, 2, &wanted);
+    let (code, high_watermark, _) = receive_fetch(&mut client, 2).remove(0);
+    assert_eq!((code, high_watermark), (0, 2));
+    let id = client.topic_id("t");
+    assert_eq!(values_of_all_codecs(&mut client, id), ["one", "two"]);
+}
+
 /// One message in a wrapper.
 fn gzip(value: &str) -> Vec<u8> {
     let inner = set(&[message(1, 0, value)]);
@@ -273,6 +289,19 @@ fn gzip(value: &str) -> Vec<u8> {
         value: compression::compress(Compression::Gzip, Level::DEFAULT, &inner),
         ..message(1, 0, "")
     }])
+}
+
+/// A Produce v1 with acks=0 of one message in a wrapper.
+fn unacknowledged_frame(value: &str) -> Vec<u8> {
+    let body = produce_body(0, "t", 0, &gzip(value));
+    let mut frame = Vec::new();
+    frame.put_i32(14 + body.len() as i32);
+    frame.put_i16(PRODUCE);
+    frame.put_i16(1);
+    frame.put_i32(1);
+    frame.put_slice(b"\0\x04test");
+    frame.put_slice(&body);
+    frame
 }
 
 #[test]

@@ -7,9 +7,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{ACKS_ALL, ACKS_LEADER, ACKS_NONE, Scratch, answer, append, find_replica, rules, settle};
+use super::{ACKS_ALL, ACKS_LEADER, ACKS_NONE, Scratch, answer_work, append, find_replica, rules, settle};
 use crate::handlers::context::RequestContext;
-use crate::handlers::reply::{Handled, Output};
+use crate::handlers::reply::{Handled, Held, Output, Work};
 use crate::protocol::batch::Batch;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::Timestamp;
@@ -40,10 +40,16 @@ pub fn handle(context: &RequestContext, frame: &[u8], body_start: usize) -> Hand
         return Handled::Close("a produce that cannot be read");
     }
     // The frame's buffer goes back to the connection.
-    Handled::Wait(Box::pin(convert_and_append(context.clone(), request, frame.to_vec())))
+    let (context, copy) = (context.clone(), frame.to_vec());
+    Handled::Work(Work::holding(frame.len(), move |held| convert_and_append(context, request, copy, held)))
 }
 
-async fn convert_and_append(context: RequestContext, request: ProduceRequest, frame: Vec<u8>) -> Output {
+async fn convert_and_append(
+    context: RequestContext,
+    request: ProduceRequest,
+    frame: Vec<u8>,
+    held: Held,
+) -> Output {
     let planned: Vec<Planned> =
         request.partitions.iter().map(|partition| plan(&context, &request, partition, &frame)).collect();
     let (version, now) = (context.version, context.services.clock.now());
@@ -59,18 +65,7 @@ async fn convert_and_append(context: RequestContext, request: ProduceRequest, fr
     refuse_transactions(&mut converted);
     let mut scratch = Scratch { request, ..Scratch::default() };
     append_all(&mut scratch, converted, now);
-    let mut output = Output::default();
-    match answer(&context, &mut scratch, &frame, &mut output) {
-        Handled::Done | Handled::Nothing => output,
-        Handled::Wait(answer) | Handled::Later(answer) => {
-            drop(frame);
-            answer.await
-        }
-        Handled::Close(reason) => {
-            tracing::debug!(peer = %context.connection.peer, reason, "connection closed");
-            Output::closing()
-        }
-    }
+    answer_work(context, scratch, frame, held).await
 }
 
 fn plan(
