@@ -52,8 +52,10 @@ async fn convert_and_append(
 ) -> Output {
     let planned: Vec<Planned> =
         request.partitions.iter().map(|partition| plan(&context, &request, partition, &frame)).collect();
-    let (version, now) = (context.version, context.services.clock.now());
+    let (version, clock) = (context.version, context.services.clock.clone());
     let convert = move || {
+        // There may have been a queue for the turn, and there may be one for the worker.
+        let now = clock.now();
         let mut left_bytes = MOST_DECOMPRESSED_BYTES;
         let converted =
             planned.into_iter().map(|planned| convert(version, planned, &frame, now, &mut left_bytes));
@@ -64,7 +66,7 @@ async fn convert_and_append(
     };
     refuse_transactions(&mut converted);
     let mut scratch = Scratch { request, ..Scratch::default() };
-    append_all(&mut scratch, converted, now);
+    append_all(&mut scratch, converted, context.services.clock.now());
     answer_work(context, scratch, frame, held).await
 }
 
