@@ -13,7 +13,7 @@ use kafka_protocol::messages::write_txn_markers_response::{
 };
 use kafka_protocol::messages::{TopicName, WriteTxnMarkersResponse};
 use kafka_protocol::protocol::buf::ByteBufMut;
-use kafka_protocol::protocol::{Encodable, Message};
+use kafka_protocol::protocol::{Encodable, Message, StrBytes};
 
 use super::configs::Configs;
 use super::context::RequestContext;
@@ -111,10 +111,10 @@ pub async fn handle(context: &RequestContext, request: WriteTxnMarkers) -> anyho
 
 /// What a marker asks for, each topic and each partition once: a frame has room for a million partitions of one name,
 /// which is long if the client likes, so a name is kept once.
-fn distinct(topics: Vec<(String, Vec<PartitionIndex>)>) -> BTreeMap<Arc<str>, BTreeSet<PartitionIndex>> {
+fn distinct(topics: Vec<(StrBytes, Vec<PartitionIndex>)>) -> BTreeMap<Arc<str>, BTreeSet<PartitionIndex>> {
     let mut by_topic: BTreeMap<Arc<str>, BTreeSet<PartitionIndex>> = BTreeMap::new();
     for (name, partitions) in topics {
-        by_topic.entry(name.into()).or_default().extend(partitions);
+        by_topic.entry(wire::shared(&name)).or_default().extend(partitions);
     }
     by_topic
 }
@@ -256,8 +256,9 @@ mod tests {
     #[test]
     fn a_topic_and_a_partition_count_once() {
         let asked = [("b", vec![1, 0, 1]), ("a", vec![0]), ("b", vec![2, 0])];
-        let asked =
-            asked.map(|(name, indexes)| (name.to_owned(), indexes.into_iter().map(PartitionIndex).collect()));
+        let asked = asked.map(|(name, indexes)| {
+            (StrBytes::from_static_str(name), indexes.into_iter().map(PartitionIndex).collect())
+        });
         let distinct: Vec<(String, Vec<i32>)> = distinct(asked.into())
             .into_iter()
             .map(|(name, partitions)| {
@@ -269,7 +270,7 @@ mod tests {
 
     #[test]
     fn the_partitions_of_a_topic_that_does_not_exist_share_its_name() {
-        let name = "n".repeat(32_767);
+        let name = StrBytes::from_string("n".repeat(32_767));
         let partitions: Vec<_> = (0..100_000).map(PartitionIndex).collect();
         let (answer, allocated) = allocated_by(|| {
             let mut results = Results::new();

@@ -2,11 +2,11 @@
 //! transaction version a marker is of (KIP-1228). KIP-98. Kafka: `WriteTxnMarkersRequest.json`.
 
 use kafka_protocol::protocol::buf::ByteBuf;
-use kafka_protocol::protocol::{Decodable, Message, VersionRange};
+use kafka_protocol::protocol::{Decodable, Message, StrBytes, VersionRange};
 
 use super::body::Body;
 use super::ids::{PartitionIndex, ProducerEpoch, ProducerId};
-use super::wire::{Malformed, Reader};
+use super::wire::Malformed;
 
 const FLEXIBLE_SINCE: i16 = 1;
 const TRANSACTION_VERSION_SINCE: i16 = 2;
@@ -21,7 +21,7 @@ pub struct TxnMarker {
     pub producer_id: ProducerId,
     pub producer_epoch: ProducerEpoch,
     pub is_commit: bool,
-    pub topics: Vec<(String, Vec<PartitionIndex>)>,
+    pub topics: Vec<(StrBytes, Vec<PartitionIndex>)>,
     /// Of the transaction coordinator.
     pub coordinator_epoch: i32,
     /// 0 below v2.
@@ -35,39 +35,36 @@ impl Message for WriteTxnMarkers {
 
 impl Decodable for WriteTxnMarkers {
     fn decode<B: ByteBuf>(buffer: &mut B, version: i16) -> anyhow::Result<WriteTxnMarkers> {
-        Ok(Body::take(buffer, version >= FLEXIBLE_SINCE, |body| read(&mut body.reader, version))?)
+        Ok(Body::take(buffer, version >= FLEXIBLE_SINCE, |body| read(body, version))?)
     }
 }
 
-fn read(reader: &mut Reader<'_>, version: i16) -> Result<WriteTxnMarkers, Malformed> {
+fn read(body: &mut Body<'_>, version: i16) -> Result<WriteTxnMarkers, Malformed> {
     let least_marker_size = 17;
-    let markers = (0..reader.array_count(least_marker_size)?).map(|_| read_marker(reader, version));
-    let markers = markers.collect::<Result<_, _>>()?;
-    reader.skip_tagged_fields()?;
+    let markers = body.array(least_marker_size, |body| read_marker(body, version))?;
+    body.reader.skip_tagged_fields()?;
     Ok(WriteTxnMarkers(markers))
 }
 
-fn read_marker(reader: &mut Reader<'_>, version: i16) -> Result<TxnMarker, Malformed> {
-    let producer_id = ProducerId(reader.i64()?);
-    let producer_epoch = ProducerEpoch(reader.i16()?);
-    let is_commit = reader.i8()? != 0;
+fn read_marker(body: &mut Body<'_>, version: i16) -> Result<TxnMarker, Malformed> {
+    let producer_id = ProducerId(body.reader.i64()?);
+    let producer_epoch = ProducerEpoch(body.reader.i16()?);
+    let is_commit = body.reader.i8()? != 0;
     let least_topic_size = 3;
-    let topics = (0..reader.array_count(least_topic_size)?).map(|_| read_topic(reader));
-    let topics = topics.collect::<Result<_, _>>()?;
-    let coordinator_epoch = reader.i32()?;
+    let topics = body.array(least_topic_size, read_topic)?;
+    let coordinator_epoch = body.reader.i32()?;
     let transaction_version = match version >= TRANSACTION_VERSION_SINCE {
-        true => reader.i8()?.into(),
+        true => body.reader.i8()?.into(),
         false => 0,
     };
-    reader.skip_tagged_fields()?;
+    body.reader.skip_tagged_fields()?;
     Ok(TxnMarker { producer_id, producer_epoch, is_commit, topics, coordinator_epoch, transaction_version })
 }
 
-fn read_topic(reader: &mut Reader<'_>) -> Result<(String, Vec<PartitionIndex>), Malformed> {
-    let name = reader.owned_string()?;
-    let partitions = (0..reader.array_count(4)?).map(|_| reader.i32().map(PartitionIndex));
-    let partitions = partitions.collect::<Result<_, _>>()?;
-    reader.skip_tagged_fields()?;
+fn read_topic(body: &mut Body<'_>) -> Result<(StrBytes, Vec<PartitionIndex>), Malformed> {
+    let name = body.string()?;
+    let partitions = body.array(4, |body| body.reader.i32().map(PartitionIndex))?;
+    body.reader.skip_tagged_fields()?;
     Ok((name, partitions))
 }
 
@@ -88,7 +85,7 @@ mod tests {
             producer_id: ProducerId(7),
             producer_epoch: ProducerEpoch(3),
             is_commit: true,
-            topics: vec![("t".to_owned(), vec![PartitionIndex(0), PartitionIndex(2)])],
+            topics: vec![(StrBytes::from_static_str("t"), vec![PartitionIndex(0), PartitionIndex(2)])],
             coordinator_epoch: 5,
             transaction_version,
         }])

@@ -191,7 +191,7 @@ fn transaction_markers() {
         producer_id: ProducerId(7),
         producer_epoch: ProducerEpoch(3),
         is_commit: true,
-        topics: vec![("topic".to_owned(), vec![PartitionIndex(1), PartitionIndex(2)])],
+        topics: vec![(text("topic"), vec![PartitionIndex(1), PartitionIndex(2)])],
         coordinator_epoch: 5,
         transaction_version: 0,
     };
