@@ -129,7 +129,10 @@ fn code_of(outcome: Result<(), ErrorCode>) -> ErrorCode {
     outcome.err().unwrap_or(ErrorCode::None)
 }
 
-fn respond(by_producer: BTreeMap<ProducerId, Results>) -> WriteTxnMarkersResponse {
+/// What names no partition is not answered, as in Kafka.
+fn respond(mut by_producer: BTreeMap<ProducerId, Results>) -> WriteTxnMarkersResponse {
+    by_producer.values_mut().for_each(|topics| topics.retain(|_, partitions| !partitions.is_empty()));
+    by_producer.retain(|_, topics| !topics.is_empty());
     let markers = by_producer.into_iter().map(|(producer_id, topics)| {
         let topics = topics.into_iter().map(|(name, partitions)| {
             let partitions = partitions.into_iter().map(|(partition, code)| {
@@ -266,6 +269,18 @@ mod tests {
             })
             .collect();
         assert_eq!(distinct, [("a".to_owned(), vec![0]), ("b".to_owned(), vec![0, 1, 2])]);
+    }
+
+    #[test]
+    fn what_names_no_partition_is_not_answered() {
+        let written = BTreeMap::from([(PartitionIndex(0), ErrorCode::None)]);
+        let answer = respond(BTreeMap::from([
+            (ProducerId(1), Results::new()),
+            (ProducerId(2), Results::from([("empty".into(), BTreeMap::new())])),
+            (ProducerId(3), Results::from([("empty".into(), BTreeMap::new()), ("t".into(), written)])),
+        ]));
+        assert_eq!(answer.markers.len(), 1);
+        assert_eq!((answer.markers[0].producer_id.0, answer.markers[0].topics.len()), (3, 1));
     }
 
     #[test]
