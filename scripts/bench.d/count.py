@@ -22,7 +22,7 @@ import broker as brokers  # noqa: E402
 import generator  # noqa: E402
 import process  # noqa: E402
 import table  # noqa: E402
-from workloads import BATCH_RECORDS, BATCH_VALUE_BYTES, SMALL_VALUE_BYTES  # noqa: E402
+from workloads.loads import BATCH_RECORDS, BATCH_VALUE_BYTES, SMALL_VALUE_BYTES  # noqa: E402
 
 REQUESTS = 2_000
 ROUNDS = 3

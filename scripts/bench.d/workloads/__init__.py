@@ -1,0 +1,16 @@
+"""The workloads: what is done to a fresh broker, and the samples that gives.
+
+A workload is a function of a Bench, which starts brokers and runs the load generator; it returns {metric: value}. One
+file for each kind of work; what they share is in loads.py.
+"""
+
+from . import groups, offsets, start, throughput
+
+WORKLOADS = {
+    "start": start.start,
+    "produce": throughput.produce,
+    "idempotent": throughput.idempotent,
+    "small": throughput.small,
+    "commit": offsets.commit,
+    "churn": groups.churn,
+}

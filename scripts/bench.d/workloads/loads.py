@@ -1,0 +1,42 @@
+"""What several workloads share: the volumes, the passes, and how a load is produced and read back.
+
+The JVM compiles while it runs, so loads make three passes over topics of their own: the first is what users of
+short-lived brokers pay, the third comes after about 2 GB or a hundred thousand requests.
+"""
+
+PASSES = {1: "1st pass", 2: None, 3: "3rd pass"}
+# 1 KiB values in batches of the size at which a client with batch.size=65536 closes them.
+BATCH_RECORDS = 63
+BATCH_VALUE_BYTES = 1024
+BATCH_REQUESTS = 15_500  # about 1 GB
+SMALL_VALUE_BYTES = 100
+# max.in.flight.requests.per.connection of the stock clients.
+IN_FLIGHT = 5
+
+
+def produce_batches(bench, broker, topic, name, label, samples, idempotent):
+    cpu, done = produce(
+        bench, broker, topic, connections=1, requests=bench.scaled(BATCH_REQUESTS), records=BATCH_RECORDS,
+        value_bytes=BATCH_VALUE_BYTES, idempotent=idempotent,
+    )
+    if label:
+        samples[f"{name}, {label}: CPU s/GB"] = cpu / done["bytes"] * 1e9
+        samples[f"{name}, {label}: MB/s"] = done["bytes"] / done["seconds"] / 1e6
+    return done
+
+
+def produce(bench, broker, topic, connections, requests, records, value_bytes, idempotent):
+    """Produce to a new topic; return the broker's CPU seconds and what was acknowledged."""
+    bench.load(broker, "create", topic=topic, partitions=connections)
+    return bench.load(
+        broker, "produce", topic=topic, connections=connections, in_flight=IN_FLIGHT, requests=requests, records=records,
+        value_bytes=value_bytes, idempotent=str(idempotent).lower(),
+    )
+
+
+def read_back(bench, broker, passes, partitions):
+    """Check that what was acknowledged is there: every offset once, each batch with its CRC, the same number of bytes."""
+    for topic, produced in passes.items():
+        _, read = bench.load(broker, "consume", topic=topic, partitions=partitions, check_crc="true")
+        bench.expect(read["records"], produced["records"], "records read back")
+        bench.expect(read["bytes"], produced["bytes"], "bytes read back")
