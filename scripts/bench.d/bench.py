@@ -11,47 +11,57 @@ import shutil
 import statistics
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT / "compat-tests/lib"))
-
-import broker as brokers  # noqa: E402
-import generator  # noqa: E402
-import process  # noqa: E402
-import table  # noqa: E402
-import versions  # noqa: E402
-from workloads import WORKLOADS  # noqa: E402
-
-# What bin/kafka-server-start.sh of a distribution gives the JVM.
-JVM = [
-    "-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
-    "-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15", "-Djava.awt.headless=true",
-]
+import generator
+import process
+import sides
+import table
+from workloads import WORKLOADS
 
 
 class Bench:
-    """What one run of one workload may use: a broker, the load generator, checks."""
+    """What one run of one workload may use: a broker that it can restart, the load generator, checks."""
 
     def __init__(self, side, arguments, home):
         self.side = side
         self.arguments = arguments
         self.home = home
+        self.prepared = None
         self.running = None
+        self.loads = []
 
-    def broker(self):
-        """Start the broker of this run; it lives until `close`."""
-        if self.side == "klamm":
-            prepared = brokers.Broker.klamm(self.home, self.arguments.broker, {})
-        else:
-            prepared = brokers.Broker.official(self.home, self.arguments.cache, {}, jvm=JVM)
-        self.running = process.Process(prepared)
+    def broker(self, settings=None):
+        """Start a broker in an empty directory, with `settings` in Kafka's keys; it lives until the run ends.
+
+        Another call ends the one before and begins anew.
+        """
+        self.close()
+        # A failed run leaves its directory, log included, until the next one needs the place.
+        shutil.rmtree(self.home, ignore_errors=True)
+        self.prepared = self.side.prepare(self.home, settings or {})
+        self.running = process.Process(self.prepared)
+        return self.running
+
+    def restart(self, kill=False):
+        """Stop the broker, as an operator does or as a crash does, and start it again over the same data."""
+        stopped, self.running = self.running, None
+        stopped.kill() if kill else stopped.stop()
+        self.running = process.Process(self.prepared)
         return self.running
 
     def load(self, broker, command, **options):
-        """Run the load generator; return the CPU seconds the broker spent meanwhile and what the generator says it did."""
+        """Run the load generator; return the CPU seconds the broker spent meanwhile and what the generator says it did.
+
+        The option `limit_seconds` is not the generator's: it says how long the load may take.
+        """
         cpu = broker.cpu_seconds()
         done = generator.run(self.arguments.load, broker, command, **options)
         return broker.cpu_seconds() - cpu, done
+
+    def spawn(self, broker, command, **options):
+        """Start a load beside others; its `finish()` waits for its end and returns what the generator says it did."""
+        load = generator.Running(self.arguments.load, broker, command, options)
+        self.loads.append(load)
+        return load
 
     def scaled(self, count, multiple_of=1):
         """`count` under --scale."""
@@ -59,35 +69,59 @@ class Bench:
 
     def expect(self, found, wanted, what):
         if found != wanted:
-            raise SystemExit(f"{self.side}: {found} {what} where {wanted} are due, see {self.running.log}")
+            raise SystemExit(f"{self.side.name}: {found} {what} where {wanted} are due, see {self.prepared.log}")
 
     def close(self):
+        """End the broker cleanly; a load that still runs has been forgotten."""
+        self._end_loads()
         if self.running:
             self.running.stop()
+        self.running = None
+
+    def abandon(self):
+        """End everything at once, after a failure."""
+        self._end_loads()
+        if self.running:
+            self.running.kill()
+        self.running = None
+
+    def _end_loads(self):
+        for load in self.loads:
+            load.kill()
+        self.loads = []
+
+
+def known_sides(arguments):
+    """Every side that this run can measure, by name."""
+    known = [sides.Klamm(arguments.broker), sides.Kafka(arguments.cache), sides.Kafka(arguments.cache, "3.9")]
+    return {side.name: side for side in known}
+
+
+def sides_of(workload, arguments):
+    """The names of the sides that take turns in a workload, Klamm first."""
+    peers = getattr(WORKLOADS[workload], "peers", [sides.NEWEST])
+    return ["klamm"] if arguments.no_peer else ["klamm", *peers]
 
 
 def run(arguments):
     """All rounds; returns {metric: {side: [value, one per round]}}."""
-    sides = ["klamm"] if arguments.no_peer else ["klamm", "official"]
+    known = known_sides(arguments)
     samples = {}
     for number in range(1, arguments.rounds + 1):
         for workload in arguments.only or WORKLOADS:
-            for side in sides:
-                print(f"round {number} of {arguments.rounds}: {workload}, {side}", file=sys.stderr)
-                home = arguments.directory / f"{side}-{workload}"
-                for metric, value in run_once(workload, Bench(side, arguments, home)).items():
-                    samples.setdefault(metric, {}).setdefault(side, []).append(value)
+            for name in sides_of(workload, arguments):
+                print(f"round {number} of {arguments.rounds}: {workload}, {name}", file=sys.stderr)
+                home = arguments.directory / f"{name}-{workload}"
+                for metric, value in run_once(workload, Bench(known[name], arguments, home)).items():
+                    samples.setdefault(metric, {}).setdefault(name, []).append(value)
     return samples
 
 
 def run_once(workload, bench):
-    # A failed run leaves its directory, log included, until the next one needs the place.
-    shutil.rmtree(bench.home, ignore_errors=True)
     try:
         values = WORKLOADS[workload](bench)
     except BaseException:
-        if bench.running:
-            bench.running.kill()
+        bench.abandon()
         raise
     bench.close()
     shutil.rmtree(bench.home)
@@ -108,14 +142,16 @@ def cell(values):
 
 
 def print_table(samples, arguments):
-    sides = ["klamm"] if arguments.no_peer else ["klamm", "official"]
-    kafka = f"Apache Kafka {versions.load()['kafka.broker']}"
-    rows = [["median (least-greatest)", "Klamm", kafka, "Klamm / Kafka"] if len(sides) > 1 else ["median (least-greatest)", "Klamm"]]
+    """A column for each side that was measured; the ratio is Klamm's to that of the workload's first peer."""
+    known = known_sides(arguments)
+    names = [name for name in known if any(name in values for values in samples.values())]
+    header = ["median (least-greatest)", *(known[name].title for name in names)]
+    rows = [header + ["Klamm / Kafka"] if len(names) > 1 else header]
     for metric, values in samples.items():
-        row = [metric, *(cell(values[side]) for side in sides)]
-        if len(sides) > 1:
-            ours, theirs = (statistics.median(values[side]) for side in sides)
-            row.append(f"{ours / theirs:.3f}" if theirs else "-")
+        row = [metric, *(cell(values[name]) if name in values else "-" for name in names)]
+        if len(names) > 1:
+            ours, *theirs = (statistics.median(each) for each in values.values())
+            row.append(f"{ours / theirs[0]:.3f}" if theirs and theirs[0] else "-")
         rows.append(row)
     table.show(rows)
 

@@ -1,4 +1,4 @@
-"""Runs the load generator (scripts/bench.d/load) against a broker."""
+"""Runs the load generator (scripts/bench.d/load) against a broker, to its end or beside other loads."""
 
 import json
 import subprocess
@@ -6,12 +6,37 @@ import subprocess
 LOAD_SECONDS = 600
 
 
-def run(binary, broker, command, **options):
+class Running:
+    """A load that is under way."""
+
+    def __init__(self, binary, broker, command, options):
+        self.command = command
+        self.log = broker.log
+        words = [binary, command, "--address", broker.address]
+        for name, value in options.items():
+            words += ["--" + name.replace("_", "-"), str(value)]
+        self.child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def running(self):
+        return self.child.poll() is None
+
+    def finish(self, limit_seconds=LOAD_SECONDS):
+        """Wait for its end, at most `limit_seconds` from here on; return what it says it did."""
+        try:
+            output, errors = self.child.communicate(timeout=limit_seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise SystemExit(f"{self.command} did not end within {limit_seconds} s, see {self.log}") from None
+        if self.child.returncode != 0:
+            raise SystemExit(f"{self.command} failed: {errors.strip()}\nsee {self.log}")
+        return json.loads(output) if output else {}
+
+    def kill(self):
+        """End it, if it has not ended, and forget what it did."""
+        self.child.kill()
+        self.child.wait()
+
+
+def run(binary, broker, command, limit_seconds=LOAD_SECONDS, **options):
     """Run one command of the generator to its end; return what it says it did."""
-    words = [binary, command, "--address", broker.address]
-    for name, value in options.items():
-        words += ["--" + name.replace("_", "-"), str(value)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=LOAD_SECONDS)
-    if done.returncode != 0:
-        raise SystemExit(f"{command} failed: {done.stderr.strip()}\nsee {broker.log}")
-    return json.loads(done.stdout) if done.stdout else {}
+    return Running(binary, broker, command, options).finish(limit_seconds)

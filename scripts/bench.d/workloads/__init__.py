@@ -1,7 +1,8 @@
 """The workloads: what is done to a fresh broker, and the samples that gives.
 
 A workload is a function of a Bench, which starts brokers and runs the load generator; it returns {metric: value}. One
-file for each kind of work; what they share is in loads.py.
+file for each kind of work; what they share is in loads.py. A workload that is not compared with the newest Kafka has an
+attribute `peers`, the names of the sides that it is compared with: `old.peers = ["kafka-3.9"]`.
 """
 
 from . import groups, offsets, start, throughput
