@@ -1,20 +1,21 @@
-"""Runs the workloads against Klamm and Apache Kafka in turn and prints both, their ratio and the spread.
+"""Runs the workloads against Klamm and its peers in turn and prints them side by side, with ratios and spread.
 
 `scripts/bench` builds what this needs and calls it. Every workload of every round gets a fresh broker with an empty
-directory; Klamm and Apache Kafka alternate. What counts is the broker's CPU time: wall times of a shared machine and of
-a load generator on the same cores are context.
+directory; the sides alternate. What counts is the broker's CPU time: wall times of a shared machine and of a load
+generator on the same cores are context. How a table is made of the samples is the business of report.py.
 """
 
 import argparse
 import pathlib
 import shutil
-import statistics
 import sys
 
+import durability
 import generator
 import process
+import report
 import sides
-import table
+from results import Results
 from workloads import WORKLOADS
 
 
@@ -91,30 +92,38 @@ class Bench:
         self.loads = []
 
 
-def known_sides(arguments):
-    """Every side that this run can measure, by name."""
-    known = [sides.Klamm(arguments.broker), sides.Kafka(arguments.cache), sides.Kafka(arguments.cache, "3.9")]
-    return {side.name: side for side in known}
-
-
-def sides_of(workload, arguments):
-    """The names of the sides that take turns in a workload, Klamm first."""
-    peers = getattr(WORKLOADS[workload], "peers", [sides.NEWEST])
-    return ["klamm"] if arguments.no_peer else ["klamm", *peers]
+def sides_of(workload, arguments, known):
+    """The sides that take turns in a workload, Klamm first."""
+    peers = [] if arguments.no_peer else getattr(WORKLOADS[workload], "peers", [sides.NEWEST])
+    chosen = [known[name] for name in ["klamm", *peers, *arguments.peer]]
+    return [side for side in chosen if side.workloads is None or workload in side.workloads]
 
 
 def run(arguments):
-    """All rounds; returns {metric: {side: [value, one per round]}}."""
-    known = known_sides(arguments)
-    samples = {}
+    """All rounds, the sides in turn. A side that fails in a workload is not tried in it again, and the run goes on."""
+    known = sides.known(arguments)
+    turns = {workload: sides_of(workload, arguments, known) for workload in arguments.only or WORKLOADS}
+    results = Results(arguments.scale)
+    results.machines.append(process.describe_machine())
+    results.load_averages.append(process.load_average())
+    taking_part = [side for side in known.values() if any(side in each for each in turns.values())]
+    results.titles = {side.name: side.title for side in taking_part}
+    results.durability = durability.compare(taking_part, arguments.directory)
+    failed = set()
     for number in range(1, arguments.rounds + 1):
-        for workload in arguments.only or WORKLOADS:
-            for name in sides_of(workload, arguments):
-                print(f"round {number} of {arguments.rounds}: {workload}, {name}", file=sys.stderr)
-                home = arguments.directory / f"{name}-{workload}"
-                for metric, value in run_once(workload, Bench(known[name], arguments, home)).items():
-                    samples.setdefault(metric, {}).setdefault(name, []).append(value)
-    return samples
+        for workload, side in ((workload, side) for workload, each in turns.items() for side in each):
+            if (workload, side) in failed:
+                continue
+            print(f"round {number} of {arguments.rounds}: {workload}, {side.title}", file=sys.stderr)
+            try:
+                results.add(workload, side.name, run_once(workload, Bench(side, arguments, arguments.directory / f"{side.name}-{workload}")))
+            except (Exception, SystemExit) as error:
+                failed.add((workload, side))
+                results.failures.append(f"{workload}, {side.title}, round {number}: {error}")
+                print(f"failed: {error}", file=sys.stderr)
+            if arguments.output:
+                results.write(arguments.output)
+    return results
 
 
 def run_once(workload, bench):
@@ -128,42 +137,16 @@ def run_once(workload, bench):
     return values
 
 
-def number(value):
-    """Three digits that mean something, thousands separated."""
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
-def cell(values):
-    """The median and, in brackets, the least and the greatest value."""
-    text = number(statistics.median(values))
-    return f"{text} ({number(min(values))}-{number(max(values))})" if len(values) > 1 else text
-
-
-def print_table(samples, arguments):
-    """A column for each side that was measured; the ratio is Klamm's to that of the workload's first peer."""
-    known = known_sides(arguments)
-    names = [name for name in known if any(name in values for values in samples.values())]
-    header = ["median (least-greatest)", *(known[name].title for name in names)]
-    rows = [header + ["Klamm / Kafka"] if len(names) > 1 else header]
-    for metric, values in samples.items():
-        row = [metric, *(cell(values[name]) if name in values else "-" for name in names)]
-        if len(names) > 1:
-            ours, *theirs = (statistics.median(each) for each in values.values())
-            row.append(f"{ours / theirs[0]:.3f}" if theirs and theirs[0] else "-")
-        rows.append(row)
-    table.show(rows)
-
-
 def parse_arguments():
     parser = argparse.ArgumentParser(prog="bench.py", description=__doc__)
-    for name in ["broker", "load", "cache", "directory"]:
+    for name in ["broker", "load", "cache", "directory", "peers"]:
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--only", action="append", choices=WORKLOADS)
     parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--peer", action="append", choices=sides.OPTIONAL, default=[])
+    parser.add_argument("--output", type=pathlib.Path)
     arguments = parser.parse_args()
     # The broker runs in its own directory: a relative path would point elsewhere.
     arguments.directory = arguments.directory.resolve()
@@ -171,12 +154,9 @@ def parse_arguments():
 
 
 def main():
-    arguments = parse_arguments()
-    machine = process.describe_machine()
-    samples = run(arguments)
-    scale = "" if arguments.scale == 1 else f", volumes x {arguments.scale}"
-    print(f"{machine}; rounds: {arguments.rounds}{scale}; records counted and read back with their CRCs")
-    print_table(samples, arguments)
+    results = run(parse_arguments())
+    report.show(results)
+    sys.exit(1 if results.failures else 0)
 
 
 if __name__ == "__main__":

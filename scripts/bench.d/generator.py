@@ -1,6 +1,7 @@
 """Runs the load generator (scripts/bench.d/load) against a broker, to its end or beside other loads."""
 
 import json
+import os
 import subprocess
 
 LOAD_SECONDS = 600
@@ -15,7 +16,8 @@ class Running:
         words = [binary, command, "--address", broker.address]
         for name, value in options.items():
             words += ["--" + name.replace("_", "-"), str(value)]
-        self.child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        quiet = {**os.environ, "RUST_BACKTRACE": "0"}
+        self.child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=quiet)
 
     def running(self):
         return self.child.poll() is None
@@ -28,7 +30,7 @@ class Running:
             self.kill()
             raise SystemExit(f"{self.command} did not end within {limit_seconds} s, see {self.log}") from None
         if self.child.returncode != 0:
-            raise SystemExit(f"{self.command} failed: {errors.strip()}\nsee {self.log}")
+            raise SystemExit(f"{self.command} failed: {errors.strip()}, see {self.log}")
         return json.loads(output) if output else {}
 
     def kill(self):

@@ -116,8 +116,10 @@ class Process:
 
 
 def describe_machine():
-    """One line about what else decides the figures."""
-    cpus = os.cpu_count()
-    load = os.getloadavg()[0]
-    noise = "" if load < 0.5 else f"  (busy: load {load:.1f} before the run; trust ratios and CPU, not times)"
-    return f"{cpus} CPUs, Linux {os.uname().release}{noise}"
+    """What else decides the figures, in a few words."""
+    return f"{os.cpu_count()} CPUs, Linux {os.uname().release}"
+
+
+def load_average():
+    """How many threads wanted a CPU during the last minute."""
+    return os.getloadavg()[0]

@@ -1,6 +1,7 @@
 """The brokers that can be measured side by side, and how each of them is prepared.
 
 A side prepares a broker in an empty directory and does not start it. All sides get the same settings, in Kafka's keys.
+What a peer of `--peer` needs is built by peers/NAME/build.
 """
 
 import pathlib
@@ -17,13 +18,20 @@ JVM = [
     "-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
     "-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15", "-Djava.awt.headless=true",
 ]
-
-
 # The side that Klamm is compared with unless a workload names others.
 NEWEST = "kafka"
 
 
-class Klamm:
+class Side:
+    """What every side has; a subclass sets the name, the title of its column and how it is prepared."""
+
+    # The workloads that it can run, or None for all.
+    workloads = None
+    # What it says of durability when it cannot be asked for its settings.
+    durability = None
+
+
+class Klamm(Side):
     """The broker under test."""
 
     name = "klamm"
@@ -36,7 +44,7 @@ class Klamm:
         return brokers.Broker.klamm(home, self.binary, settings)
 
 
-class Kafka:
+class Kafka(Side):
     """Apache Kafka with the JVM options of its distribution: the newest release, or one of an earlier line (`3.9`)."""
 
     def __init__(self, cache, release=None):
@@ -47,3 +55,59 @@ class Kafka:
 
     def prepare(self, home, settings):
         return brokers.Broker.official(home, self.cache, settings, jvm=JVM, release=self.release)
+
+
+class Program:
+    """A broker that is nothing but a command with a port; it has what process.Process wants of one."""
+
+    def __init__(self, home, command, port):
+        self.home = pathlib.Path(home)
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.log = self.home / "broker.log"
+        self.launch = {"port": port, "command": [str(word) for word in command], "clean_codes": [0]}
+
+
+class KfakeInMemory(Side):
+    """franz-go's fake Kafka in one process, in memory as its users run it; it knows few settings and ignores the others."""
+
+    name = "kfake"
+    title = "kfake (in memory)"
+    durability = "in memory"
+    data = []
+
+    def __init__(self, binaries):
+        self.binary = binaries / "kfake"
+
+    def prepare(self, home, settings):
+        port = brokers.free_port()
+        command = [self.binary, "-port", port, *self.data]
+        for key, value in settings.items():
+            command += ["-override", f"{key}={value}"]
+        return Program(home, command, port)
+
+
+class KfakeOnDisk(KfakeInMemory):
+    """The same with a log in its directory, which it writes without fsync, as Kafka does."""
+
+    name = "kfake-disk"
+    title = "kfake (on disk)"
+    durability = "written, no fsync"
+    data = ["-data-dir", "data"]
+
+
+# What `--peer` knows; Apache Kafka is there without it.
+OPTIONAL = [KfakeInMemory.name, KfakeOnDisk.name]
+# The order of the columns.
+ORDER = [Klamm.name, NEWEST, *OPTIONAL]
+
+
+def known(arguments):
+    """Every side that a run with these arguments can measure, by name."""
+    every = [Klamm(arguments.broker), Kafka(arguments.cache), Kafka(arguments.cache, "3.9")]
+    every += [Kfake(arguments.peers) for Kfake in (KfakeInMemory, KfakeOnDisk)]
+    return {side.name: side for side in every}
+
+
+def column(name):
+    """Where the column of a side stands; an earlier release of Kafka stands where the newest does."""
+    return ORDER.index(NEWEST if name.startswith(f"{NEWEST}-") else name)

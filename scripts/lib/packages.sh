@@ -10,7 +10,9 @@ PEER_PACKAGES=(openjdk-17-jdk-headless maven)
 # shellcheck disable=SC2034
 COUNT_PACKAGES=(valgrind)
 # shellcheck disable=SC2034
-TEST_PACKAGES=(kcat python3-venv nodejs npm golang wamerican)
+GO_PACKAGES=(golang)
+# shellcheck disable=SC2034
+TEST_PACKAGES=(kcat python3-venv nodejs npm "${GO_PACKAGES[@]}" wamerican)
 
 # present PACKAGE: whether what the package provides is on this machine.
 present() {

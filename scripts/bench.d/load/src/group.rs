@@ -19,7 +19,10 @@ pub const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
 pub const ILLEGAL_GENERATION: i16 = 22;
 pub const UNKNOWN_MEMBER_ID: i16 = 25;
 pub const REBALANCE_IN_PROGRESS: i16 = 27;
+const GROUP_ID_NOT_FOUND: i16 = 69;
 const MEMBER_ID_REQUIRED: i16 = 79;
+/// How a coordinator that has loaded its groups answers a heartbeat of a group without members.
+const KNOWS_NOBODY: [i16; 2] = [UNKNOWN_MEMBER_ID, GROUP_ID_NOT_FOUND];
 
 /// The least that `group.min.session.timeout.ms` allows by default.
 const SESSION_TIMEOUT_MS: i32 = 6_000;
@@ -45,7 +48,7 @@ pub fn await_coordinator(connection: &mut Connection, group: &str) -> anyhow::Re
         let mut answer = connection.call(&find)?;
         answer.i32()?; // throttle time
         let error_code = answer.i16()?;
-        if error_code == NONE && heartbeat(connection, group, "nobody", 1)? == UNKNOWN_MEMBER_ID {
+        if error_code == NONE && KNOWS_NOBODY.contains(&heartbeat(connection, group, "nobody", 1)?) {
             return Ok(());
         }
         ensure!(

@@ -1,0 +1,54 @@
+"""The samples of a run: kept in a file after every workload, read back, and put together with those of other runs.
+
+It knows nothing of tables; report.py prints what is here.
+"""
+
+import json
+
+
+class Results:
+    """{workload: {metric: {side: [a value for each round]}}}, and what is true of the whole run."""
+
+    def __init__(self, scale):
+        self.scale = scale
+        # What was measured on, and how busy that was before each run.
+        self.machines = []
+        self.load_averages = []
+        # {side: title}, {side: what it promises of an acknowledged record}.
+        self.titles = {}
+        self.durability = {}
+        self.samples = {}
+        self.failures = []
+
+    def add(self, workload, side, values):
+        for metric, value in values.items():
+            self.samples.setdefault(workload, {}).setdefault(metric, {}).setdefault(side, []).append(value)
+
+    def merge(self, other):
+        """Add the samples of another run, at the same scale: what both have measured becomes more rounds."""
+        if self.scale != other.scale:
+            raise SystemExit(f"volumes x {self.scale} and x {other.scale} do not make one table")
+        self.machines += other.machines
+        self.load_averages += other.load_averages
+        self.titles.update(other.titles)
+        for side, promise in other.durability.items():
+            if self.durability.setdefault(side, promise) != promise:
+                raise SystemExit(f"two runs say different things of the durability of {side}")
+        for workload, metrics in other.samples.items():
+            for metric, sides in metrics.items():
+                kept = self.samples.setdefault(workload, {}).setdefault(metric, {})
+                for side, values in sides.items():
+                    kept.setdefault(side, []).extend(values)
+        self.failures += other.failures
+
+    def write(self, path):
+        """Leave `path` whole at every moment: a run that is ended early keeps what it has measured."""
+        part = path.with_name(path.name + ".part")
+        part.write_text(json.dumps(vars(self), indent=1) + "\n")
+        part.replace(path)
+
+    @classmethod
+    def read(cls, path):
+        results = cls(1.0)
+        vars(results).update(json.loads(path.read_text()))
+        return results
