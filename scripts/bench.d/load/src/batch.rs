@@ -64,6 +64,11 @@ fn seal(batch: &mut [u8]) {
     batch[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
 }
 
+/// The CRC that a batch's header says.
+pub fn crc(batch: &[u8]) -> u32 {
+    u32::from_be_bytes(batch[CRC_AT..ATTRIBUTES_AT].try_into().expect("the range has four bytes"))
+}
+
 fn append_record(batch: &mut Vec<u8>, offset_delta: i64, value_size_bytes: usize, noise: &mut Noise) {
     let mut record = vec![0]; // attributes
     append_varint(&mut record, 0); // timestamp delta
@@ -103,6 +108,8 @@ impl Noise {
 pub struct Summary {
     pub base_offset: i64,
     pub record_count: i32,
+    /// What the batch says, and what its bytes give if that is checked.
+    pub crc: u32,
 }
 
 /// Takes the next whole batch off `records`; None when only a cut-off one is left (KIP-74 allows that).
@@ -118,14 +125,12 @@ pub fn inspect(batch: &[u8], check_crc: bool) -> anyhow::Result<Summary> {
     ensure!(batch.len() >= HEADER_SIZE_BYTES && batch[MAGIC_AT] == 2, "what was consumed is no batch v2");
     let field =
         |at: usize| i32::from_be_bytes(batch[at..at + 4].try_into().expect("the range has four bytes"));
+    let crc = crc(batch);
     if check_crc {
-        ensure!(
-            crc32c::crc32c(&batch[ATTRIBUTES_AT..]) == field(CRC_AT) as u32,
-            "a consumed batch has a wrong CRC"
-        );
+        ensure!(crc32c::crc32c(&batch[ATTRIBUTES_AT..]) == crc, "a consumed batch has a wrong CRC");
     }
     let base_offset = i64::from_be_bytes(batch[..LENGTH_AT].try_into().expect("the range has eight bytes"));
-    Ok(Summary { base_offset, record_count: field(COUNT_AT) })
+    Ok(Summary { base_offset, record_count: field(COUNT_AT), crc })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 
 use crate::group;
+use crate::latency::Latency;
 use crate::options::Totals;
 use crate::wire::{Connection, Reader, Request, patch_i64, set_correlation_id};
 
@@ -42,12 +43,16 @@ pub fn run(load: Load) -> anyhow::Result<Totals> {
     }
     begin.wait();
     let started = Instant::now();
+    let mut latency = Latency::default();
     for thread in threads {
-        thread.join().expect("a lane returns its errors")?;
+        latency.add(&thread.join().expect("a lane returns its errors")?);
     }
-    let totals =
-        Totals { request_count: load.request_count, duration: started.elapsed(), ..Totals::default() };
-    Ok(totals)
+    Ok(Totals {
+        request_count: load.request_count,
+        duration: started.elapsed(),
+        latency: Some(latency),
+        ..Totals::default()
+    })
 }
 
 /// One connection and the group it commits for.
@@ -73,26 +78,31 @@ impl Lane {
         Ok(Lane { connection, group, partition, request: request.finish(), offset_at })
     }
 
-    fn run(&mut self, load: &Load) -> anyhow::Result<()> {
+    /// Returns how long each commit took, from its sending.
+    fn run(&mut self, load: &Load) -> anyhow::Result<Latency> {
         let request_count = load.request_count / load.connection_count;
+        let mut latency = Latency::default();
+        let mut sent_at = vec![Instant::now(); load.in_flight_limit as usize];
         let mut sent = 0;
         for acknowledged in 0..request_count {
             while sent < request_count && sent - acknowledged < load.in_flight_limit {
                 set_correlation_id(&mut self.request, sent as i32);
                 patch_i64(&mut self.request, self.offset_at, sent as i64);
+                sent_at[(sent % load.in_flight_limit) as usize] = Instant::now();
                 self.connection.send(&self.request)?;
                 sent += 1;
             }
             let answer = self.connection.receive(acknowledged as i32)?;
             let error_code = read_error_code(answer).with_context(|| format!("commit {acknowledged}"))?;
             ensure!(error_code == group::NONE, "commit {acknowledged}: error code {error_code}");
+            latency.record(sent_at[(acknowledged % load.in_flight_limit) as usize].elapsed());
         }
         let committed = self.fetch(load)?;
         ensure!(
             committed == request_count as i64 - 1,
             "the committed offset is {committed} after {request_count} commits"
         );
-        Ok(())
+        Ok(latency)
     }
 
     fn fetch(&mut self, load: &Load) -> anyhow::Result<i64> {

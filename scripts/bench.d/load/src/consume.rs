@@ -7,6 +7,7 @@ use anyhow::{Context, bail, ensure};
 
 use crate::admin;
 use crate::batch;
+use crate::digest::Digest;
 use crate::options::Totals;
 use crate::wire::{Connection, Reader, Request};
 
@@ -27,13 +28,13 @@ pub struct Load {
     pub address: String,
     pub topic: String,
     pub partition_count: i32,
-    /// Costs about as much CPU as receiving, so a timed run leaves it out.
+    /// Checks each batch's CRC and digests all; costs about as much CPU as receiving, so a timed run leaves it out.
     pub check_crc: bool,
 }
 
 pub fn run(load: &Load) -> anyhow::Result<Totals> {
     let mut connection = Connection::open(&load.address)?;
-    let mut totals = Totals::default();
+    let mut totals = Totals { digest: load.check_crc.then(Digest::default), ..Totals::default() };
     for partition in 0..load.partition_count {
         let end = admin::end_offset(&mut connection, &load.topic, partition)?;
         let started = Instant::now();
@@ -65,6 +66,9 @@ fn read_partition(
             ensure!(base_offset == position, "offset {base_offset} where {position} is due");
             position += i64::from(summary.record_count);
             totals.size_bytes += batch.len() as u64;
+            if let Some(digest) = &mut totals.digest {
+                digest.include(partition, base_offset, summary.crc);
+            }
         }
         totals.record_count += (position - before) as u64;
         empty_answers = if position == before { empty_answers + 1 } else { 0 };

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::digest::Digest;
+use crate::latency::Latency;
+
 pub struct Options {
     values: HashMap<String, String>,
 }
@@ -40,17 +43,28 @@ pub struct Totals {
     /// Record batches as they are on the wire, without the requests around them.
     pub size_bytes: u64,
     pub duration: Duration,
+    /// Of each request, where the command measures it.
+    pub latency: Option<Latency>,
+    /// Of all batches, where the command looks at them.
+    pub digest: Option<Digest>,
 }
 
 impl fmt::Display for Totals {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             out,
-            r#"{{"requests": {}, "records": {}, "bytes": {}, "seconds": {:.6}}}"#,
+            r#"{{"requests": {}, "records": {}, "bytes": {}, "seconds": {:.6}"#,
             self.request_count,
             self.record_count,
             self.size_bytes,
             self.duration.as_secs_f64()
-        )
+        )?;
+        if let Some(latency) = &self.latency {
+            write!(out, r#", "latency_us": {latency}"#)?;
+        }
+        if let Some(digest) = self.digest {
+            write!(out, r#", "digest": "{digest}""#)?;
+        }
+        write!(out, "}}")
     }
 }
