@@ -4,6 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::ensure;
 
+use crate::codec::Codec;
+use crate::value::{Content, Values};
+
 /// The header of a batch, up to its first record.
 pub const HEADER_SIZE_BYTES: usize = 61;
 const LENGTH_AT: usize = 8;
@@ -24,61 +27,92 @@ pub struct Producer {
     pub epoch: i16,
 }
 
+/// What a batch is made of.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    pub record_count: usize,
+    pub value_size_bytes: usize,
+    /// Values that are to be compressed are of text, others of noise.
+    pub codec: Codec,
+}
+
 /// Builds an uncompressed batch of records without keys, all written at this moment.
 pub fn build(record_count: usize, value_size_bytes: usize, producer: Option<Producer>) -> Vec<u8> {
+    let shape = Shape { record_count, value_size_bytes, codec: Codec::None };
+    let records = encode_records(&shape);
+    [header(&shape, producer, &records), records].concat()
+}
+
+/// The header of a batch that is written at this moment, with these records, which `records` made.
+pub fn header(shape: &Shape, producer: Option<Producer>, records: &[u8]) -> Vec<u8> {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
     let timestamp = since_1970.as_millis() as i64;
     let Producer { id, epoch } =
         producer.unwrap_or(Producer { id: NO_PRODUCER_ID, epoch: NO_PRODUCER_EPOCH });
     let sequence = if producer.is_some() { 0 } else { NO_SEQUENCE };
+    let record_count = shape.record_count as i32;
+    let length = (HEADER_SIZE_BYTES + records.len() - LENGTH_END) as i32;
 
-    let mut batch = vec![0; MAGIC_AT];
-    batch.push(2);
-    batch.extend_from_slice(&[0; 4]); // CRC
-    batch.extend_from_slice(&0_i16.to_be_bytes()); // attributes: no compression, CreateTime
-    batch.extend_from_slice(&(record_count as i32 - 1).to_be_bytes());
-    batch.extend_from_slice(&timestamp.to_be_bytes());
-    batch.extend_from_slice(&timestamp.to_be_bytes());
-    batch.extend_from_slice(&id.to_be_bytes());
-    batch.extend_from_slice(&epoch.to_be_bytes());
-    batch.extend_from_slice(&sequence.to_be_bytes());
-    batch.extend_from_slice(&(record_count as i32).to_be_bytes());
-    assert!(batch.len() == HEADER_SIZE_BYTES, "a batch header has 61 bytes");
-    let mut noise = Noise { state: 0x9e37_79b9_7f4a_7c15 };
-    for offset_delta in 0..record_count {
-        append_record(&mut batch, offset_delta as i64, value_size_bytes, &mut noise);
+    let mut header = vec![0; LENGTH_AT];
+    header.extend_from_slice(&length.to_be_bytes());
+    header.extend_from_slice(&[0; 4]); // partition leader epoch
+    header.push(2);
+    header.extend_from_slice(&[0; 4]); // CRC
+    header.extend_from_slice(&(shape.codec as i16).to_be_bytes()); // attributes: CreateTime, no transaction
+    header.extend_from_slice(&(record_count - 1).to_be_bytes());
+    header.extend_from_slice(&timestamp.to_be_bytes());
+    header.extend_from_slice(&timestamp.to_be_bytes());
+    header.extend_from_slice(&id.to_be_bytes());
+    header.extend_from_slice(&epoch.to_be_bytes());
+    header.extend_from_slice(&sequence.to_be_bytes());
+    header.extend_from_slice(&record_count.to_be_bytes());
+    assert!(header.len() == HEADER_SIZE_BYTES, "a batch header has 61 bytes");
+    seal_apart(&mut header, records);
+    header
+}
+
+/// The records of a batch, without keys, compressed.
+pub fn records(shape: &Shape) -> anyhow::Result<Vec<u8>> {
+    shape.codec.compress(encode_records(shape))
+}
+
+fn encode_records(shape: &Shape) -> Vec<u8> {
+    let mut values = Values::new(if shape.codec == Codec::None { Content::Noise } else { Content::Events });
+    let mut records = Vec::new();
+    for offset_delta in 0..shape.record_count {
+        let mut record = vec![0]; // attributes
+        append_varint(&mut record, 0); // timestamp delta
+        append_varint(&mut record, offset_delta as i64);
+        append_varint(&mut record, -1); // no key
+        append_varint(&mut record, shape.value_size_bytes as i64);
+        values.append(&mut record, shape.value_size_bytes);
+        append_varint(&mut record, 0); // headers
+        append_varint(&mut records, record.len() as i64);
+        records.extend_from_slice(&record);
     }
-    let length = (batch.len() - LENGTH_END) as i32;
-    batch[LENGTH_AT..LENGTH_END].copy_from_slice(&length.to_be_bytes());
-    seal(&mut batch);
-    batch
+    records
 }
 
 pub fn set_sequence(batch: &mut [u8], sequence: i32) {
-    batch[SEQUENCE_AT..COUNT_AT].copy_from_slice(&sequence.to_be_bytes());
-    seal(batch);
+    let (header, records) = batch.split_at_mut(HEADER_SIZE_BYTES);
+    set_sequence_apart(header, records, sequence);
 }
 
-fn seal(batch: &mut [u8]) {
-    let crc = crc32c::crc32c(&batch[ATTRIBUTES_AT..]);
-    batch[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
+/// Overwrites the sequence in the header of a batch whose records stand elsewhere; returns the CRC of the batch.
+pub fn set_sequence_apart(header: &mut [u8], records: &[u8], sequence: i32) -> u32 {
+    header[SEQUENCE_AT..COUNT_AT].copy_from_slice(&sequence.to_be_bytes());
+    seal_apart(header, records)
+}
+
+fn seal_apart(header: &mut [u8], records: &[u8]) -> u32 {
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&header[ATTRIBUTES_AT..]), records);
+    header[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
+    crc
 }
 
 /// The CRC that a batch's header says.
 pub fn crc(batch: &[u8]) -> u32 {
     u32::from_be_bytes(batch[CRC_AT..ATTRIBUTES_AT].try_into().expect("the range has four bytes"))
-}
-
-fn append_record(batch: &mut Vec<u8>, offset_delta: i64, value_size_bytes: usize, noise: &mut Noise) {
-    let mut record = vec![0]; // attributes
-    append_varint(&mut record, 0); // timestamp delta
-    append_varint(&mut record, offset_delta);
-    append_varint(&mut record, -1); // no key
-    append_varint(&mut record, value_size_bytes as i64);
-    record.extend((0..value_size_bytes).map(|_| noise.next()));
-    append_varint(&mut record, 0); // headers
-    append_varint(batch, record.len() as i64);
-    batch.extend_from_slice(&record);
 }
 
 fn append_varint(out: &mut Vec<u8>, value: i64) {
@@ -88,20 +122,6 @@ fn append_varint(out: &mut Vec<u8>, value: i64) {
         rest >>= 7;
     }
     out.push(rest as u8);
-}
-
-/// Bytes that do not compress (xorshift), the same in every run.
-struct Noise {
-    state: u64,
-}
-
-impl Noise {
-    fn next(&mut self) -> u8 {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        self.state as u8
-    }
 }
 
 /// What a reader checks of a batch it consumed.
@@ -152,9 +172,24 @@ mod tests {
     fn a_new_sequence_is_sealed_again() {
         let mut built = build(1, 100, Some(Producer { id: 7, epoch: 0 }));
         let first = built.clone();
-        set_sequence(&mut built, 63);
+        let (header, records) = built.split_at_mut(HEADER_SIZE_BYTES);
+        let sealed = set_sequence_apart(header, records, 63);
+        assert_eq!(sealed, crc(&built));
         assert_ne!(built[CRC_AT..ATTRIBUTES_AT], first[CRC_AT..ATTRIBUTES_AT]);
         assert!(inspect(&built, true).is_ok());
+    }
+
+    #[test]
+    fn a_compressed_batch_says_so_and_passes_inspection() {
+        let plain = build(20, 1024, None);
+        for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+            let shape = Shape { record_count: 20, value_size_bytes: 1024, codec };
+            let records = records(&shape).unwrap();
+            let built = [header(&shape, None, &records), records].concat();
+            assert_eq!(built[ATTRIBUTES_AT + 1], codec as u8);
+            assert_eq!(inspect(&built, true).unwrap().record_count, 20);
+            assert!(built.len() < plain.len());
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //!     klamm-load create  --address HOST:PORT --topic NAME --partitions N
 //!     klamm-load produce --address HOST:PORT --topic NAME --connections N --in-flight N --requests N
 //!                        --records N --value-bytes N --idempotent true|false
+//!                        [--codec none|gzip|snappy|lz4|zstd]
 //!     klamm-load consume --address HOST:PORT --topic NAME --partitions N --check-crc true|false
 //!     klamm-load fetch   --address HOST:PORT --topic NAME --requests N --limit-bytes N
 //!     klamm-load commit  --address HOST:PORT --topic NAME --connections N --in-flight N --requests N
@@ -23,6 +24,7 @@
 mod admin;
 mod batch;
 mod churn;
+mod codec;
 mod commit;
 mod consume;
 mod digest;
@@ -31,11 +33,14 @@ mod group;
 mod latency;
 mod options;
 mod produce;
+mod value;
 mod wire;
 
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use batch::Shape;
+use codec::Codec;
 use options::Options;
 
 const COMMANDS: &str = "create, produce, consume, fetch, commit, churn";
@@ -55,8 +60,11 @@ fn main() -> anyhow::Result<()> {
                 connection_count: options.value("connections")?,
                 in_flight_limit: options.value("in-flight")?,
                 request_count: options.value("requests")?,
-                record_count: options.value("records")?,
-                value_size_bytes: options.value("value-bytes")?,
+                shape: Shape {
+                    record_count: options.value("records")?,
+                    value_size_bytes: options.value("value-bytes")?,
+                    codec: options.value_or("codec", Codec::None)?,
+                },
                 idempotent: options.value("idempotent")?,
             };
             println!("{}", produce::run(load)?);

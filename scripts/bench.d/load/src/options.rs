@@ -33,6 +33,11 @@ impl Options {
         let text = self.text(name)?;
         text.parse().ok().with_context(|| format!("--{name} {text} has the wrong form"))
     }
+
+    /// The value of an option that may be left out.
+    pub fn value_or<T: FromStr>(&self, name: &str, default: T) -> anyhow::Result<T> {
+        if self.values.contains_key(name) { self.value(name) } else { Ok(default) }
+    }
 }
 
 /// What a command moved and how long that took, from its first request to its last answer.

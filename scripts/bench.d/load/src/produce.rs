@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 
 use crate::admin;
-use crate::batch;
+use crate::batch::{self, Shape};
 use crate::options::Totals;
 use crate::wire::{Connection, Reader, Request, set_correlation_id};
 
@@ -26,9 +26,8 @@ pub struct Load {
     pub in_flight_limit: u64,
     /// Over all connections.
     pub request_count: u64,
-    /// Records in a request, which is one batch.
-    pub record_count: usize,
-    pub value_size_bytes: usize,
+    /// Of a request, which is one batch.
+    pub shape: Shape,
     pub idempotent: bool,
 }
 
@@ -56,7 +55,7 @@ pub fn run(load: Load) -> anyhow::Result<Totals> {
     }
     totals.duration = started.elapsed();
     totals.request_count = load.request_count;
-    totals.record_count = load.request_count * load.record_count as u64;
+    totals.record_count = load.request_count * load.shape.record_count as u64;
     Ok(totals)
 }
 
@@ -72,7 +71,8 @@ impl Lane {
     fn open(load: &Load, partition: i32) -> anyhow::Result<Lane> {
         let mut connection = Connection::open(&load.address)?;
         let producer = if load.idempotent { Some(admin::init_producer_id(&mut connection)?) } else { None };
-        let batch = batch::build(load.record_count, load.value_size_bytes, producer);
+        let records = batch::records(&load.shape)?;
+        let batch = [batch::header(&load.shape, producer, &records), records].concat();
         let mut request = Request::new(PRODUCE, 9, true);
         request.null().i16(ACKS_ALL).i32(TIMEOUT_MS);
         request.compact_count(1).compact_string(&load.topic).compact_count(1).i32(partition);
@@ -94,7 +94,7 @@ impl Lane {
             let answer = self.connection.receive(acknowledged as i32)?;
             let base_offset =
                 read_base_offset(answer).with_context(|| format!("produce request {acknowledged}"))?;
-            let due = acknowledged as i64 * load.record_count as i64;
+            let due = acknowledged as i64 * load.shape.record_count as i64;
             ensure!(base_offset == due, "request {acknowledged} got offset {base_offset} where {due} is due");
         }
         Ok(request_count * self.batch_size_bytes as u64)
@@ -103,7 +103,7 @@ impl Lane {
     fn send(&mut self, load: &Load, index: u64) -> anyhow::Result<()> {
         set_correlation_id(&mut self.request, index as i32);
         if load.idempotent {
-            let sequence = index * load.record_count as u64 % (i32::MAX as u64 + 1);
+            let sequence = index * load.shape.record_count as u64 % (i32::MAX as u64 + 1);
             let batch = &mut self.request[self.batch_at..self.batch_at + self.batch_size_bytes];
             batch::set_sequence(batch, sequence as i32);
         }
