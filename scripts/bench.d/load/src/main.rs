@@ -6,14 +6,15 @@
 //!
 //!     klamm-load create  --address HOST:PORT --topic NAME --partitions N
 //!     klamm-load produce --address HOST:PORT --topic NAME --connections N --in-flight N --requests N
-//!                        --records N --value-bytes N --idempotent true|false
+//!                        --records N --value-bytes N --idempotent true|false [--partitions N] [--rate F]
 //!                        [--codec none|gzip|snappy|lz4|zstd]
 //!     klamm-load consume --address HOST:PORT --topic NAME --partitions N --check-crc true|false
 //!     klamm-load fetch   --address HOST:PORT --topic NAME --requests N --limit-bytes N
 //!     klamm-load commit  --address HOST:PORT --topic NAME --connections N --in-flight N --requests N
 //!     klamm-load churn   --address HOST:PORT --members N --seconds F
 //!
-//! `produce` gives connection i the partition i, so a topic needs as many partitions as there are connections.
+//! `produce` gives connection i the partition i, or that modulo `--partitions`, in which case connections share them;
+//! `--rate` has as many requests per second leave over all connections, whether earlier ones are acknowledged or not.
 //! `consume` reads every partition from offset 0 to its end and fails unless the offsets have no gap.
 //! `fetch` asks for the start of partition 0 again and again, one request at a time, and does not wait for records.
 //! `commit` gives connection i a group of its own, which commits for the partition i, and fetches the last commit.
@@ -30,9 +31,12 @@ mod consume;
 mod digest;
 mod fetch;
 mod group;
+mod lane;
 mod latency;
 mod options;
 mod produce;
+mod reactor;
+mod schedule;
 mod value;
 mod wire;
 
@@ -60,12 +64,14 @@ fn main() -> anyhow::Result<()> {
                 connection_count: options.value("connections")?,
                 in_flight_limit: options.value("in-flight")?,
                 request_count: options.value("requests")?,
+                partition_count: options.value_or("partitions", options.value("connections")?)?,
                 shape: Shape {
                     record_count: options.value("records")?,
                     value_size_bytes: options.value("value-bytes")?,
                     codec: options.value_or("codec", Codec::None)?,
                 },
                 idempotent: options.value("idempotent")?,
+                requests_per_second: options.value_or("rate", 0.0)?,
             };
             println!("{}", produce::run(load)?);
             Ok(())

@@ -50,6 +50,8 @@ pub struct Totals {
     pub duration: Duration,
     /// Of each request, where the command measures it.
     pub latency: Option<Latency>,
+    /// How late the generator released scheduled requests.
+    pub late: Option<Latency>,
     /// Of all batches, where the command looks at them.
     pub digest: Option<Digest>,
 }
@@ -66,6 +68,9 @@ impl fmt::Display for Totals {
         )?;
         if let Some(latency) = &self.latency {
             write!(out, r#", "latency_us": {latency}"#)?;
+        }
+        if let Some(late) = &self.late {
+            write!(out, r#", "late_us": {late}"#)?;
         }
         if let Some(digest) = self.digest {
             write!(out, r#", "digest": "{digest}""#)?;

@@ -46,10 +46,15 @@ impl Connection {
         }
         let frame = &mut self.frame[..size_bytes];
         self.input.read_exact(frame).context("receive an answer")?;
-        let mut reader = Reader { rest: frame };
+        let mut reader = Reader::new(frame);
         let answered = reader.i32()?;
         ensure!(answered == correlation_id, "answer {answered} where {correlation_id} is due");
         Ok(reader)
+    }
+
+    /// The socket, for a caller that reads and writes it by itself; every answer must have been received.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
     }
 
     pub fn call(&mut self, request: &[u8]) -> anyhow::Result<Reader<'_>> {
@@ -159,6 +164,11 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Reads an answer from behind its length prefix.
+    pub fn new(frame: &'a [u8]) -> Reader<'a> {
+        Reader { rest: frame }
+    }
+
     pub fn take(&mut self, size_bytes: usize) -> anyhow::Result<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(size_bytes).context("an answer ends too early")?;
         self.rest = rest;
