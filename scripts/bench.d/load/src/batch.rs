@@ -110,6 +110,11 @@ fn seal_apart(header: &mut [u8], records: &[u8]) -> u32 {
     crc
 }
 
+/// The sequence of the first record. The batch must have passed `inspect`.
+pub fn sequence(batch: &[u8]) -> i32 {
+    i32::from_be_bytes(batch[SEQUENCE_AT..COUNT_AT].try_into().expect("the range has four bytes"))
+}
+
 /// The CRC that a batch's header says.
 pub fn crc(batch: &[u8]) -> u32 {
     u32::from_be_bytes(batch[CRC_AT..ATTRIBUTES_AT].try_into().expect("the range has four bytes"))
@@ -175,6 +180,7 @@ mod tests {
         let (header, records) = built.split_at_mut(HEADER_SIZE_BYTES);
         let sealed = set_sequence_apart(header, records, 63);
         assert_eq!(sealed, crc(&built));
+        assert_eq!(sequence(&built), 63);
         assert_ne!(built[CRC_AT..ATTRIBUTES_AT], first[CRC_AT..ATTRIBUTES_AT]);
         assert!(inspect(&built, true).is_ok());
     }

@@ -40,7 +40,7 @@ pub struct Plan {
     pub partition_count: u64,
 }
 
-/// What the lanes of a thread saw.
+/// What a thread saw of batches.
 #[derive(Default)]
 pub struct Seen {
     pub latency: Latency,

@@ -8,6 +8,7 @@
 //!     klamm-load produce --address HOST:PORT --topic NAME --connections N --in-flight N --requests N
 //!                        --records N --value-bytes N --idempotent true|false [--partitions N] [--rate F]
 //!                        [--codec none|gzip|snappy|lz4|zstd]
+//!     klamm-load pace    --address HOST:PORT --topic NAME --rate F --seconds F --value-bytes N
 //!     klamm-load consume --address HOST:PORT --topic NAME --partitions N --check-crc true|false
 //!     klamm-load fetch   --address HOST:PORT --topic NAME --requests N --limit-bytes N
 //!     klamm-load commit  --address HOST:PORT --topic NAME --connections N --in-flight N --requests N
@@ -15,6 +16,7 @@
 //!
 //! `produce` gives connection i the partition i, or that modulo `--partitions`, in which case connections share them;
 //! `--rate` has as many requests per second leave over all connections, whether earlier ones are acknowledged or not.
+//! `pace` sends one record after another at a rate and has a consumer wait for them.
 //! `consume` reads every partition from offset 0 to its end and fails unless the offsets have no gap.
 //! `fetch` asks for the start of partition 0 again and again, one request at a time, and does not wait for records.
 //! `commit` gives connection i a group of its own, which commits for the partition i, and fetches the last commit.
@@ -34,6 +36,7 @@ mod group;
 mod lane;
 mod latency;
 mod options;
+mod pace;
 mod produce;
 mod reactor;
 mod schedule;
@@ -47,7 +50,7 @@ use batch::Shape;
 use codec::Codec;
 use options::Options;
 
-const COMMANDS: &str = "create, produce, consume, fetch, commit, churn";
+const COMMANDS: &str = "create, produce, pace, consume, fetch, commit, churn";
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -74,6 +77,17 @@ fn main() -> anyhow::Result<()> {
                 requests_per_second: options.value_or("rate", 0.0)?,
             };
             println!("{}", produce::run(load)?);
+            Ok(())
+        }
+        "pace" => {
+            let done = pace::run(pace::Load {
+                address: options.text("address")?,
+                topic: options.text("topic")?,
+                records_per_second: options.value("rate")?,
+                duration: Duration::from_secs_f64(options.value("seconds")?),
+                value_size_bytes: options.value("value-bytes")?,
+            })?;
+            println!("{done}");
             Ok(())
         }
         "consume" => {

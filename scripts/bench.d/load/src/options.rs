@@ -50,6 +50,8 @@ pub struct Totals {
     pub duration: Duration,
     /// Of each request, where the command measures it.
     pub latency: Option<Latency>,
+    /// Until a consumer had the record.
+    pub end_to_end: Option<Latency>,
     /// How late the generator released scheduled requests.
     pub late: Option<Latency>,
     /// Of all batches, where the command looks at them.
@@ -66,11 +68,12 @@ impl fmt::Display for Totals {
             self.size_bytes,
             self.duration.as_secs_f64()
         )?;
-        if let Some(latency) = &self.latency {
-            write!(out, r#", "latency_us": {latency}"#)?;
-        }
-        if let Some(late) = &self.late {
-            write!(out, r#", "late_us": {late}"#)?;
+        let latencies =
+            [("latency_us", &self.latency), ("end_to_end_us", &self.end_to_end), ("late_us", &self.late)];
+        for (name, latency) in latencies {
+            if let Some(latency) = latency {
+                write!(out, r#", "{name}": {latency}"#)?;
+            }
         }
         if let Some(digest) = self.digest {
             write!(out, r#", "digest": "{digest}""#)?;

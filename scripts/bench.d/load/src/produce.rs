@@ -70,5 +70,6 @@ pub fn run(load: Load) -> anyhow::Result<Totals> {
         latency: Some(seen.latency),
         late,
         digest: Some(seen.digest),
+        ..Totals::default()
     })
 }
