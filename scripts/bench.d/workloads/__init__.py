@@ -5,7 +5,7 @@ file for each kind of work; what they share is in loads.py. A workload that is n
 attribute `peers`, the names of the sides that it is compared with: `old.peers = ["kafka-3.9"]`.
 """
 
-from . import groups, offsets, start, throughput
+from . import groups, offsets, start, throughput, transactions
 
 WORKLOADS = {
     "start": start.start,
@@ -13,5 +13,6 @@ WORKLOADS = {
     "idempotent": throughput.idempotent,
     "small": throughput.small,
     "commit": offsets.commit,
+    "transactions": transactions.transactions,
     "churn": groups.churn,
 }

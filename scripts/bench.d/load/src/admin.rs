@@ -9,8 +9,10 @@ use crate::batch::Producer;
 use crate::wire::{Connection, Request};
 
 const LIST_OFFSETS: i16 = 2;
+const FIND_COORDINATOR: i16 = 10;
 const CREATE_TOPICS: i16 = 19;
 const INIT_PRODUCER_ID: i16 = 22;
+const TRANSACTION_COORDINATOR: i8 = 1;
 const TIMEOUT_MS: i32 = 30_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
@@ -59,8 +61,34 @@ fn try_end_offset(
 }
 
 pub fn init_producer_id(connection: &mut Connection) -> anyhow::Result<Producer> {
+    init(connection, None)
+}
+
+/// Waits until the transactional id has a coordinator and gets its producer; the first call has the broker create the
+/// topic of transactions.
+pub fn init_transactional_id(
+    connection: &mut Connection,
+    transactional_id: &str,
+) -> anyhow::Result<Producer> {
+    let mut request = Request::new(FIND_COORDINATOR, 2, false);
+    request.string(transactional_id).i8(TRANSACTION_COORDINATOR);
+    let request = request.finish();
+    retry(|| {
+        let mut answer = connection.call(&request)?;
+        answer.i32()?; // throttle time
+        let error_code = answer.i16()?;
+        Ok(if error_code == 0 { Ok(()) } else { Err(error_code) })
+    })?;
+    init(connection, Some(transactional_id))
+}
+
+fn init(connection: &mut Connection, transactional_id: Option<&str>) -> anyhow::Result<Producer> {
     let mut request = Request::new(INIT_PRODUCER_ID, 1, false);
-    request.i16(-1).i32(TIMEOUT_MS); // no transactional id
+    match transactional_id {
+        Some(transactional_id) => request.string(transactional_id),
+        None => request.i16(-1),
+    };
+    request.i32(TIMEOUT_MS);
     let request = request.finish();
     retry(|| {
         let mut answer = connection.call(&request)?;

@@ -14,8 +14,12 @@ const LENGTH_END: usize = 12;
 const MAGIC_AT: usize = 16;
 const CRC_AT: usize = 17;
 const ATTRIBUTES_AT: usize = 21;
+const PRODUCER_ID_AT: usize = 43;
+const PRODUCER_EPOCH_AT: usize = 51;
 const SEQUENCE_AT: usize = 53;
 const COUNT_AT: usize = 57;
+const TRANSACTIONAL: u8 = 0x10;
+const CONTROL: u8 = 0x20;
 const NO_PRODUCER_ID: i64 = -1;
 const NO_PRODUCER_EPOCH: i16 = -1;
 const NO_SEQUENCE: i32 = -1;
@@ -98,6 +102,18 @@ pub fn set_sequence(batch: &mut [u8], sequence: i32) {
     set_sequence_apart(header, records, sequence);
 }
 
+/// Makes the batch one of another producer, or epoch, and sequence.
+pub fn set_producer(batch: &mut [u8], producer: Producer, sequence: i32) {
+    batch[PRODUCER_ID_AT..PRODUCER_EPOCH_AT].copy_from_slice(&producer.id.to_be_bytes());
+    batch[PRODUCER_EPOCH_AT..SEQUENCE_AT].copy_from_slice(&producer.epoch.to_be_bytes());
+    set_sequence(batch, sequence);
+}
+
+/// Makes the batch a part of a transaction; it is to be sealed by a new sequence.
+pub fn set_transactional(batch: &mut [u8]) {
+    batch[ATTRIBUTES_AT + 1] |= TRANSACTIONAL;
+}
+
 /// Overwrites the sequence in the header of a batch whose records stand elsewhere; returns the CRC of the batch.
 pub fn set_sequence_apart(header: &mut [u8], records: &[u8], sequence: i32) -> u32 {
     header[SEQUENCE_AT..COUNT_AT].copy_from_slice(&sequence.to_be_bytes());
@@ -158,6 +174,17 @@ pub fn inspect(batch: &[u8], check_crc: bool) -> anyhow::Result<Summary> {
     Ok(Summary { base_offset, record_count: field(COUNT_AT), crc })
 }
 
+/// Whether the batch is the marker at the end of a transaction. It must have passed `inspect`.
+pub fn is_control(batch: &[u8]) -> bool {
+    batch[ATTRIBUTES_AT + 1] & CONTROL != 0
+}
+
+/// Producer id, epoch and sequence, as they stand in the batch: no two batches of a partition share them. The batch
+/// must have passed `inspect`.
+pub fn written_by(batch: &[u8]) -> [u8; COUNT_AT - PRODUCER_ID_AT] {
+    batch[PRODUCER_ID_AT..COUNT_AT].try_into().expect("the range has as many bytes as the array")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +223,17 @@ mod tests {
             assert_eq!(inspect(&built, true).unwrap().record_count, 20);
             assert!(built.len() < plain.len());
         }
+    }
+
+    #[test]
+    fn the_batch_of_a_transaction_names_its_producer() {
+        let mut built = build(1, 100, Some(Producer { id: 7, epoch: 0 }));
+        set_transactional(&mut built);
+        let first = written_by(&built);
+        set_producer(&mut built, Producer { id: 7, epoch: 1 }, 0);
+        assert_ne!(written_by(&built), first);
+        assert!(!is_control(&built));
+        assert!(inspect(&built, true).is_ok());
     }
 
     #[test]

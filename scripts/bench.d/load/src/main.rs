@@ -12,6 +12,9 @@
 //!     klamm-load consume --address HOST:PORT --topic NAME --partitions N --check-crc true|false
 //!     klamm-load fetch   --address HOST:PORT --topic NAME --requests N --limit-bytes N
 //!     klamm-load commit  --address HOST:PORT --topic NAME --connections N --in-flight N --requests N
+//!     klamm-load transactions --address HOST:PORT --topic NAME --producers N --partitions N --transactions N
+//!                        --records N --value-bytes N --classic true|false
+//!     klamm-load committed --address HOST:PORT --topic NAME --partitions N
 //!     klamm-load churn   --address HOST:PORT --members N --seconds F
 //!
 //! `produce` gives connection i the partition i, or that modulo `--partitions`, in which case connections share them;
@@ -20,6 +23,8 @@
 //! `consume` reads every partition from offset 0 to its end and fails unless the offsets have no gap.
 //! `fetch` asks for the start of partition 0 again and again, one request at a time, and does not wait for records.
 //! `commit` gives connection i a group of its own, which commits for the partition i, and fetches the last commit.
+//! `transactions` gives producer i `--partitions` partitions of its own, each of which gets a batch in each transaction.
+//! `committed` reads every partition as `transactions` has left it, with isolation level read_committed.
 //! `churn` has the members of one group join, leave and crash, and waits until the group has settled.
 
 #![deny(unsafe_code)]
@@ -29,6 +34,7 @@ mod batch;
 mod churn;
 mod codec;
 mod commit;
+mod committed;
 mod consume;
 mod digest;
 mod fetch;
@@ -40,6 +46,7 @@ mod pace;
 mod produce;
 mod reactor;
 mod schedule;
+mod transactions;
 mod value;
 mod wire;
 
@@ -50,7 +57,7 @@ use batch::Shape;
 use codec::Codec;
 use options::Options;
 
-const COMMANDS: &str = "create, produce, pace, consume, fetch, commit, churn";
+const COMMANDS: &str = "create, produce, pace, consume, fetch, commit, churn, transactions, committed";
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -119,6 +126,29 @@ fn main() -> anyhow::Result<()> {
                 request_count: options.value("requests")?,
             };
             println!("{}", commit::run(load)?);
+            Ok(())
+        }
+        "transactions" => {
+            let load = transactions::Load {
+                address: options.text("address")?,
+                topic: options.text("topic")?,
+                producer_count: options.value("producers")?,
+                partition_count: options.value("partitions")?,
+                transaction_count: options.value("transactions")?,
+                record_count: options.value("records")?,
+                value_size_bytes: options.value("value-bytes")?,
+                classic: options.value("classic")?,
+            };
+            println!("{}", transactions::run(load)?);
+            Ok(())
+        }
+        "committed" => {
+            let done = committed::run(&committed::Load {
+                address: options.text("address")?,
+                topic: options.text("topic")?,
+                partition_count: options.value("partitions")?,
+            })?;
+            println!("{done}");
             Ok(())
         }
         "churn" => {
