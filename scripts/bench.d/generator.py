@@ -18,12 +18,18 @@ class Running:
             words += ["--" + name.replace("_", "-"), str(value)]
         quiet = {**os.environ, "RUST_BACKTRACE": "0"}
         self.child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=quiet)
+        self.child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def running(self):
         return self.child.poll() is None
 
+    def said(self):
+        """Wait for the line that a command like `idle` prints in the midst of its work, and return what it says."""
+        line = self.child.stdout.readline()
+        return json.loads(line) if line else self.finish()
+
     def finish(self, limit_seconds=LOAD_SECONDS):
-        """Wait for its end, at most `limit_seconds` from here on; return what it says it did."""
+        """End its input and wait for its own end, at most `limit_seconds` from here on; return what it says it did."""
         try:
             output, errors = self.child.communicate(timeout=limit_seconds)
         except subprocess.TimeoutExpired:

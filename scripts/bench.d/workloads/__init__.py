@@ -6,6 +6,7 @@ attribute `peers`, the names of the sides that it is compared with: `old.peers =
 """
 
 from . import groups, offsets, start, throughput, transactions
+from . import groups, idle, offsets, partitions, restart, start, throughput
 
 WORKLOADS = {
     "start": start.start,
@@ -15,4 +16,7 @@ WORKLOADS = {
     "commit": offsets.commit,
     "transactions": transactions.transactions,
     "churn": groups.churn,
+    "partitions": partitions.partitions,
+    "restart": restart.restart,
+    "idle": idle.idle,
 }

@@ -21,6 +21,15 @@ const LATEST_TIMESTAMP: i64 = -1;
 /// Creates the topic and returns when every partition answers as its leader.
 pub fn create(address: &str, topic: &str, partition_count: i32) -> anyhow::Result<()> {
     let mut connection = Connection::open(address)?;
+    request_topic(&mut connection, topic, partition_count)?;
+    for partition in 0..partition_count {
+        retry(|| try_end_offset(&mut connection, topic, partition))?;
+    }
+    Ok(())
+}
+
+/// Creates the topic; its partitions may not be served yet.
+pub fn request_topic(connection: &mut Connection, topic: &str, partition_count: i32) -> anyhow::Result<()> {
     let mut request = Request::new(CREATE_TOPICS, 4, false);
     request.i32(1).string(topic).i32(partition_count).i16(1);
     request.i32(0).i32(0); // assignments, configs
@@ -31,9 +40,6 @@ pub fn create(address: &str, topic: &str, partition_count: i32) -> anyhow::Resul
     answer.string()?;
     let error_code = answer.i16()?;
     ensure!(error_code == 0, "create topic {topic}: error code {error_code}");
-    for partition in 0..partition_count {
-        retry(|| try_end_offset(&mut connection, topic, partition))?;
-    }
     Ok(())
 }
 

@@ -16,6 +16,9 @@
 //!                        --records N --value-bytes N --classic true|false
 //!     klamm-load committed --address HOST:PORT --topic NAME --partitions N
 //!     klamm-load churn   --address HOST:PORT --members N --seconds F
+//!     klamm-load idle    --address HOST:PORT --topic NAME --connections N
+//!     klamm-load create-many|await-many --address HOST:PORT --topic PREFIX --topics N --partitions N
+//!     klamm-load await-ends --address HOST:PORT --topic NAME --partitions N --records N
 //!
 //! `produce` gives connection i the partition i, or that modulo `--partitions`, in which case connections share them;
 //! `--rate` has as many requests per second leave over all connections, whether earlier ones are acknowledged or not.
@@ -26,6 +29,9 @@
 //! `transactions` gives producer i `--partitions` partitions of its own, each of which gets a batch in each transaction.
 //! `committed` reads every partition as `transactions` has left it, with isolation level read_committed.
 //! `churn` has the members of one group join, leave and crash, and waits until the group has settled.
+//! `idle` says when its connections are open, and holds them until its standard input ends.
+//! `create-many` creates topics and returns when all their partitions can be used, `await-many` waits for that after a
+//! restart, and `await-ends` until the partitions of a topic have so many records together.
 
 #![deny(unsafe_code)]
 
@@ -43,6 +49,8 @@ mod lane;
 mod latency;
 mod options;
 mod pace;
+mod idle;
+mod partitions;
 mod produce;
 mod reactor;
 mod schedule;
@@ -57,7 +65,8 @@ use batch::Shape;
 use codec::Codec;
 use options::Options;
 
-const COMMANDS: &str = "create, produce, pace, consume, fetch, commit, churn, transactions, committed";
+const COMMANDS: &str =
+    "create, produce, pace, consume, fetch, commit, churn, transactions, committed, idle, create-many, await-many, await-ends";
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -160,6 +169,33 @@ fn main() -> anyhow::Result<()> {
             println!("{done}");
             Ok(())
         }
+        "idle" => idle::run(&idle::Load {
+            address: options.text("address")?,
+            topic: options.text("topic")?,
+            connection_count: options.value("connections")?,
+        }),
+        "create-many" => {
+            println!("{}", partitions::create(&options.text("address")?, &many_topics(&options)?)?);
+            Ok(())
+        }
+        "await-many" => {
+            println!("{}", partitions::wait_for(&options.text("address")?, &many_topics(&options)?)?);
+            Ok(())
+        }
+        "await-ends" => {
+            let (address, topic) = (options.text("address")?, options.text("topic")?);
+            let (partition_count, record_count) = (options.value("partitions")?, options.value("records")?);
+            println!("{}", partitions::wait_for_ends(&address, &topic, partition_count, record_count)?);
+            Ok(())
+        }
         other => bail!("unknown command {other}; known: {COMMANDS}"),
     }
+}
+
+fn many_topics(options: &Options) -> anyhow::Result<partitions::Topics> {
+    Ok(partitions::Topics {
+        prefix: options.text("topic")?,
+        topic_count: options.value("topics")?,
+        partition_count: options.value("partitions")?,
+    })
 }

@@ -61,6 +61,11 @@ impl Connection {
         self.send(request)?;
         self.receive(0)
     }
+
+    /// The socket alone, without the buffers around it and the descriptor that they share.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
 }
 
 /// A request under construction: length prefix, header, body.
