@@ -7,6 +7,7 @@ attribute `peers`, the names of the sides that it is compared with: `old.peers =
 
 from . import groups, offsets, start, throughput, transactions
 from . import groups, idle, offsets, partitions, restart, start, throughput
+from . import groups, offsets, start, sustained, throughput
 
 WORKLOADS = {
     "start": start.start,
@@ -19,4 +20,6 @@ WORKLOADS = {
     "partitions": partitions.partitions,
     "restart": restart.restart,
     "idle": idle.idle,
+    "sustained": sustained.sustained,
+    "backlog": sustained.backlog,
 }

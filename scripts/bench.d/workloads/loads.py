@@ -12,6 +12,10 @@ BATCH_REQUESTS = 15_500  # about 1 GB
 SMALL_VALUE_BYTES = 100
 # max.in.flight.requests.per.connection of the stock clients.
 IN_FLIGHT = 5
+# Apache Kafka takes less, but then a load at any scale has mostly new files to make.
+LEAST_SEGMENT_BYTES = 1024 * 1024
+# How the loads that hold a rate write such batches.
+BATCHES = {"in_flight": IN_FLIGHT, "records": BATCH_RECORDS, "value_bytes": BATCH_VALUE_BYTES}
 
 
 def produce_batches(bench, broker, topic, name, label, samples, idempotent):
@@ -40,3 +44,15 @@ def read_back(bench, broker, passes, partitions):
         _, read = bench.load(broker, "consume", topic=topic, partitions=partitions, check_crc="true")
         bench.expect(read["records"], produced["records"], "records read back")
         bench.expect(read["bytes"], produced["bytes"], "bytes read back")
+
+
+def create(bench, broker, topic, partitions, config):
+    """Create a topic with `config` and wait until it serves; return the broker's CPU seconds."""
+    pairs = ",".join(f"{key}={value}" for key, value in config.items())
+    return bench.load(broker, "create", topic=topic, partitions=partitions, config=pairs)[0]
+
+
+def latencies(name, done):
+    """From the moment a request is due to its ack."""
+    names = {"p50": "p50", "p99": "p99", "p99_9": "p99.9", "max": "max"}
+    return {f"{name}: ack {title}, ms": done["latency_us"][key] / 1e3 for key, title in names.items()}

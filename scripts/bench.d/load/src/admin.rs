@@ -1,9 +1,9 @@
-//! The requests around a run: create a topic and wait until it serves, find a partition's end, get a producer id.
+//! The requests around a run: create a topic and wait until it serves, find a partition's ends, get a producer id.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 
 use crate::batch::Producer;
 use crate::wire::{Connection, Request};
@@ -17,9 +17,11 @@ const TIMEOUT_MS: i32 = 30_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
 const LATEST_TIMESTAMP: i64 = -1;
+const EARLIEST_TIMESTAMP: i64 = -2;
 
-/// Creates the topic and returns when every partition answers as its leader.
-pub fn create(address: &str, topic: &str, partition_count: i32) -> anyhow::Result<()> {
+/// Creates the topic with `configs`, which reads `key=value,key=value`, and returns when every partition answers as
+/// its leader.
+pub fn create(address: &str, topic: &str, partition_count: i32, configs: &str) -> anyhow::Result<()> {
     let mut connection = Connection::open(address)?;
     request_topic(&mut connection, topic, partition_count)?;
     for partition in 0..partition_count {
@@ -32,7 +34,13 @@ pub fn create(address: &str, topic: &str, partition_count: i32) -> anyhow::Resul
 pub fn request_topic(connection: &mut Connection, topic: &str, partition_count: i32) -> anyhow::Result<()> {
     let mut request = Request::new(CREATE_TOPICS, 4, false);
     request.i32(1).string(topic).i32(partition_count).i16(1);
-    request.i32(0).i32(0); // assignments, configs
+    request.i32(0); // assignments
+    let configs: Vec<&str> = configs.split(',').filter(|config| !config.is_empty()).collect();
+    request.i32(configs.len() as i32);
+    for config in configs {
+        let (key, value) = config.split_once('=').with_context(|| format!("{config} is no key=value"))?;
+        request.string(key).string(value);
+    }
     request.i32(TIMEOUT_MS).i8(0);
     let mut answer = connection.call(&request.finish())?;
     answer.i32()?; // throttle time
@@ -40,21 +48,30 @@ pub fn request_topic(connection: &mut Connection, topic: &str, partition_count: 
     answer.string()?;
     let error_code = answer.i16()?;
     ensure!(error_code == 0, "create topic {topic}: error code {error_code}");
+    for partition in 0..partition_count {
+        end_offset(&mut connection, topic, partition)?;
+    }
     Ok(())
 }
 
 /// The offset behind the last record of a partition.
 pub fn end_offset(connection: &mut Connection, topic: &str, partition: i32) -> anyhow::Result<i64> {
-    retry(|| try_end_offset(connection, topic, partition))
+    retry(|| try_list_offset(connection, topic, partition, LATEST_TIMESTAMP))
 }
 
-fn try_end_offset(
+/// The offset before which retention has deleted a partition.
+pub fn start_offset(connection: &mut Connection, topic: &str, partition: i32) -> anyhow::Result<i64> {
+    retry(|| try_list_offset(connection, topic, partition, EARLIEST_TIMESTAMP))
+}
+
+fn try_list_offset(
     connection: &mut Connection,
     topic: &str,
     partition: i32,
+    timestamp: i64,
 ) -> anyhow::Result<Result<i64, i16>> {
     let mut request = Request::new(LIST_OFFSETS, 1, false);
-    request.i32(-1).i32(1).string(topic).i32(1).i32(partition).i64(LATEST_TIMESTAMP);
+    request.i32(-1).i32(1).string(topic).i32(1).i32(partition).i64(timestamp);
     let mut answer = connection.call(&request.finish())?;
     ensure!(answer.i32()? == 1, "ListOffsets answered another number of topics than one");
     answer.string()?;

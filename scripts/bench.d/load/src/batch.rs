@@ -16,6 +16,7 @@ const CRC_AT: usize = 17;
 const ATTRIBUTES_AT: usize = 21;
 const PRODUCER_ID_AT: usize = 43;
 const PRODUCER_EPOCH_AT: usize = 51;
+const LAST_OFFSET_DELTA_AT: usize = 23;
 const SEQUENCE_AT: usize = 53;
 const COUNT_AT: usize = 57;
 const TRANSACTIONAL: u8 = 0x10;
@@ -120,6 +121,12 @@ pub fn set_sequence_apart(header: &mut [u8], records: &[u8], sequence: i32) -> u
     seal_apart(header, records)
 }
 
+/// Fills in the CRC of a batch that was changed.
+pub fn seal(batch: &mut [u8]) {
+    let (header, records) = batch.split_at_mut(HEADER_SIZE_BYTES);
+    seal_apart(header, records);
+}
+
 fn seal_apart(header: &mut [u8], records: &[u8]) -> u32 {
     let crc = crc32c::crc32c_append(crc32c::crc32c(&header[ATTRIBUTES_AT..]), records);
     header[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
@@ -151,6 +158,8 @@ pub struct Summary {
     pub record_count: i32,
     /// What the batch says, and what its bytes give if that is checked.
     pub crc: u32,
+    /// What follows the batch; a compacted one has fewer records than offsets.
+    pub next_offset: i64,
 }
 
 /// Takes the next whole batch off `records`; None when only a cut-off one is left (KIP-74 allows that).
@@ -171,7 +180,8 @@ pub fn inspect(batch: &[u8], check_crc: bool) -> anyhow::Result<Summary> {
         ensure!(crc32c::crc32c(&batch[ATTRIBUTES_AT..]) == crc, "a consumed batch has a wrong CRC");
     }
     let base_offset = i64::from_be_bytes(batch[..LENGTH_AT].try_into().expect("the range has eight bytes"));
-    Ok(Summary { base_offset, record_count: field(COUNT_AT), crc })
+    let next_offset = base_offset + i64::from(field(LAST_OFFSET_DELTA_AT)) + 1;
+    Ok(Summary { base_offset, record_count: field(COUNT_AT), next_offset, crc })
 }
 
 /// Whether the batch is the marker at the end of a transaction. It must have passed `inspect`.

@@ -14,7 +14,7 @@ use crate::wire::{Connection, Reader, Request};
 const FETCH: i16 = 1;
 // The Java consumer's defaults.
 const MAX_BYTES: i32 = 50 * 1024 * 1024;
-const CONSUMER_LIMITS: FetchLimits = FetchLimits { max_wait_ms: 500, max_partition_bytes: 1024 * 1024 };
+pub const CONSUMER_LIMITS: FetchLimits = FetchLimits { max_wait_ms: 500, max_partition_bytes: 1024 * 1024 };
 /// Below the end of a partition an answer without records is an error, but a first one may come early.
 const EMPTY_ANSWER_LIMIT: u32 = 3;
 

@@ -4,7 +4,7 @@
 //! and patched, answers are only looked at for errors, offsets and counts, and nothing is allocated per request.
 //! It measures nothing of the broker itself; each command prints one JSON object about what it did.
 //!
-//!     klamm-load create  --address HOST:PORT --topic NAME --partitions N
+//!     klamm-load create  --address HOST:PORT --topic NAME --partitions N [--config KEY=VALUE,KEY=VALUE]
 //!     klamm-load produce --address HOST:PORT --topic NAME --connections N --in-flight N --requests N
 //!                        --records N --value-bytes N --idempotent true|false [--partitions N] [--rate F]
 //!                        [--codec none|gzip|snappy|lz4|zstd]
@@ -19,6 +19,10 @@
 //!     klamm-load idle    --address HOST:PORT --topic NAME --connections N
 //!     klamm-load create-many|await-many --address HOST:PORT --topic PREFIX --topics N --partitions N
 //!     klamm-load await-ends --address HOST:PORT --topic NAME --partitions N --records N
+//!     klamm-load fill    LANES --requests N
+//!     klamm-load stream  LANES --rate-mb F --seconds F --window-seconds F
+//!     klamm-load drain   LANES --rate-mb F
+//!                        LANES: --address HOST:PORT --topic NAME --partitions N --in-flight N --records N --value-bytes N
 //!
 //! `produce` gives connection i the partition i, or that modulo `--partitions`, in which case connections share them;
 //! `--rate` has as many requests per second leave over all connections, whether earlier ones are acknowledged or not.
@@ -32,10 +36,12 @@
 //! `idle` says when its connections are open, and holds them until its standard input ends.
 //! `create-many` creates topics and returns when all their partitions can be used, `await-many` waits for that after a
 //! restart, and `await-ends` until the partitions of a topic have so many records together.
+//! `fill`, `stream` and `drain` are the loads of stream.rs: a backlog, a rate for some time, and both together.
 
 #![deny(unsafe_code)]
 
 mod admin;
+mod append;
 mod batch;
 mod churn;
 mod codec;
@@ -44,9 +50,11 @@ mod committed;
 mod consume;
 mod digest;
 mod fetch;
+mod flow;
 mod group;
 mod lane;
 mod latency;
+mod numbered;
 mod options;
 mod pace;
 mod idle;
@@ -55,6 +63,8 @@ mod produce;
 mod reactor;
 mod schedule;
 mod transactions;
+mod stream;
+mod tail;
 mod value;
 mod wire;
 
@@ -66,7 +76,7 @@ use codec::Codec;
 use options::Options;
 
 const COMMANDS: &str =
-    "create, produce, pace, consume, fetch, commit, churn, transactions, committed, idle, create-many, await-many, await-ends";
+    "create, produce, pace, consume, fetch, commit, churn, transactions, committed, idle, create-many, await-many, await-ends, fill, stream, drain";
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -74,7 +84,13 @@ fn main() -> anyhow::Result<()> {
     let options = Options::parse(arguments)?;
     match command.as_str() {
         "create" => {
-            admin::create(&options.text("address")?, &options.text("topic")?, options.value("partitions")?)
+            let (address, topic) = (options.text("address")?, options.text("topic")?);
+            admin::create(
+                &address,
+                &topic,
+                options.value("partitions")?,
+                &options.value_or("config", String::new())?,
+            )
         }
         "produce" => {
             let load = produce::Load {
@@ -186,6 +202,8 @@ fn main() -> anyhow::Result<()> {
             let (address, topic) = (options.text("address")?, options.text("topic")?);
             let (partition_count, record_count) = (options.value("partitions")?, options.value("records")?);
             println!("{}", partitions::wait_for_ends(&address, &topic, partition_count, record_count)?);
+        "fill" | "stream" | "drain" => {
+            println!("{}", stream::run(&stream::Load::parse(&command, &options)?)?);
             Ok(())
         }
         other => bail!("unknown command {other}; known: {COMMANDS}"),

@@ -35,6 +35,11 @@ impl Connection {
         self.stream.write_all(request).context("send a request")
     }
 
+    /// Another handle of the socket, to send on from another thread than the one that receives.
+    pub fn writer(&self) -> anyhow::Result<TcpStream> {
+        self.stream.try_clone().context("share the socket")
+    }
+
     /// Waits for the next answer and returns it from behind its correlation id, which must be the given one.
     pub fn receive(&mut self, correlation_id: i32) -> anyhow::Result<Reader<'_>> {
         let mut prefix = [0; 4];
