@@ -8,6 +8,7 @@ attribute `peers`, the names of the sides that it is compared with: `old.peers =
 from . import groups, offsets, start, throughput, transactions
 from . import groups, idle, offsets, partitions, restart, start, throughput
 from . import groups, offsets, start, sustained, throughput
+from . import groups, offsets, spread, start, sustained, throughput
 
 WORKLOADS = {
     "start": start.start,
@@ -22,4 +23,5 @@ WORKLOADS = {
     "idle": idle.idle,
     "sustained": sustained.sustained,
     "backlog": sustained.backlog,
+    "spread": spread.spread,
 }

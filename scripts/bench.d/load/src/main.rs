@@ -22,6 +22,7 @@
 //!     klamm-load fill    LANES --requests N
 //!     klamm-load stream  LANES --rate-mb F --seconds F --window-seconds F
 //!     klamm-load drain   LANES --rate-mb F
+//!     klamm-load spread  LANES --connections N --width N --first-offset N --turns N --idempotent true|false
 //!                        LANES: --address HOST:PORT --topic NAME --partitions N --in-flight N --records N --value-bytes N
 //!
 //! `produce` gives connection i the partition i, or that modulo `--partitions`, in which case connections share them;
@@ -37,6 +38,7 @@
 //! `create-many` creates topics and returns when all their partitions can be used, `await-many` waits for that after a
 //! restart, and `await-ends` until the partitions of a topic have so many records together.
 //! `fill`, `stream` and `drain` are the loads of stream.rs: a backlog, a rate for some time, and both together.
+//! `spread` writes one batch to each partition in turn, to --width partitions in a request.
 
 #![deny(unsafe_code)]
 
@@ -63,6 +65,7 @@ mod produce;
 mod reactor;
 mod schedule;
 mod transactions;
+mod spread;
 mod stream;
 mod tail;
 mod value;
@@ -76,7 +79,7 @@ use codec::Codec;
 use options::Options;
 
 const COMMANDS: &str =
-    "create, produce, pace, consume, fetch, commit, churn, transactions, committed, idle, create-many, await-many, await-ends, fill, stream, drain";
+    "create, produce, pace, consume, fetch, commit, churn, transactions, committed, idle, create-many, await-many, await-ends, fill, stream, drain, spread";
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -204,6 +207,10 @@ fn main() -> anyhow::Result<()> {
             println!("{}", partitions::wait_for_ends(&address, &topic, partition_count, record_count)?);
         "fill" | "stream" | "drain" => {
             println!("{}", stream::run(&stream::Load::parse(&command, &options)?)?);
+            Ok(())
+        }
+        "spread" => {
+            println!("{}", spread::run(spread::Load::parse(&options)?)?);
             Ok(())
         }
         other => bail!("unknown command {other}; known: {COMMANDS}"),
