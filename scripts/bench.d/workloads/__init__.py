@@ -9,6 +9,7 @@ from . import groups, offsets, start, throughput, transactions
 from . import groups, idle, offsets, partitions, restart, start, throughput
 from . import groups, offsets, start, sustained, throughput
 from . import groups, offsets, spread, start, sustained, throughput
+from . import compacted, groups, offsets, spread, start, sustained, throughput
 
 WORKLOADS = {
     "start": start.start,
@@ -24,4 +25,5 @@ WORKLOADS = {
     "sustained": sustained.sustained,
     "backlog": sustained.backlog,
     "spread": spread.spread,
+    "compacted": compacted.compacted,
 }

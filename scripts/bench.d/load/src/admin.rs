@@ -1,4 +1,5 @@
-//! The requests around a run: create a topic and wait until it serves, find a partition's ends, get a producer id.
+//! The requests around a run: create a topic and wait until it serves, find a partition's ends, size its log, get a
+//! producer id.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ const FIND_COORDINATOR: i16 = 10;
 const CREATE_TOPICS: i16 = 19;
 const INIT_PRODUCER_ID: i16 = 22;
 const TRANSACTION_COORDINATOR: i8 = 1;
+const DESCRIBE_LOG_DIRS: i16 = 35;
 const TIMEOUT_MS: i32 = 30_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
@@ -81,6 +83,32 @@ fn try_list_offset(
     answer.i64()?; // timestamp
     let offset = answer.i64()?;
     Ok(if error_code == 0 { Ok(offset) } else { Err(error_code) })
+}
+
+/// What the log segments of a topic hold, over all partitions.
+pub fn log_size_bytes(connection: &mut Connection, topic: &str, partition_count: i32) -> anyhow::Result<u64> {
+    let mut request = Request::new(DESCRIBE_LOG_DIRS, 1, false);
+    request.i32(1).string(topic).i32(partition_count);
+    for partition in 0..partition_count {
+        request.i32(partition);
+    }
+    let mut answer = connection.call(&request.finish())?;
+    answer.i32()?; // throttle time
+    ensure!(answer.i32()? == 1, "DescribeLogDirs answered another number of directories than one");
+    let error_code = answer.i16()?;
+    ensure!(error_code == 0, "error code {error_code} for the log directory");
+    answer.string()?;
+    ensure!(answer.i32()? == 1, "DescribeLogDirs answered another number of topics than one");
+    answer.string()?;
+    let described_count = answer.i32()?;
+    ensure!(described_count == partition_count, "DescribeLogDirs answered {described_count} partitions");
+    let mut size_bytes = 0;
+    for _ in 0..partition_count {
+        answer.i32()?;
+        size_bytes += answer.i64()? as u64;
+        answer.take(8 + 1)?; // offset lag, future log
+    }
+    Ok(size_bytes)
 }
 
 pub fn init_producer_id(connection: &mut Connection) -> anyhow::Result<Producer> {

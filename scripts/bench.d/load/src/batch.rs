@@ -143,7 +143,7 @@ pub fn crc(batch: &[u8]) -> u32 {
     u32::from_be_bytes(batch[CRC_AT..ATTRIBUTES_AT].try_into().expect("the range has four bytes"))
 }
 
-fn append_varint(out: &mut Vec<u8>, value: i64) {
+pub fn append_varint(out: &mut Vec<u8>, value: i64) {
     let mut rest = ((value << 1) ^ (value >> 63)) as u64;
     while rest >= 0x80 {
         out.push((rest & 0x7f) as u8 | 0x80);

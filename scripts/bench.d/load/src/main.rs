@@ -23,6 +23,8 @@
 //!     klamm-load stream  LANES --rate-mb F --seconds F --window-seconds F
 //!     klamm-load drain   LANES --rate-mb F
 //!     klamm-load spread  LANES --connections N --width N --first-offset N --turns N --idempotent true|false
+//!     klamm-load update  LANES --keys N --requests N --rate-mb F --limit-bytes N
+//!     klamm-load newest  LANES --keys N --requests N
 //!                        LANES: --address HOST:PORT --topic NAME --partitions N --in-flight N --records N --value-bytes N
 //!
 //! `produce` gives connection i the partition i, or that modulo `--partitions`, in which case connections share them;
@@ -39,6 +41,8 @@
 //! restart, and `await-ends` until the partitions of a topic have so many records together.
 //! `fill`, `stream` and `drain` are the loads of stream.rs: a backlog, a rate for some time, and both together.
 //! `spread` writes one batch to each partition in turn, to --width partitions in a request.
+//! `update` writes keyed records and waits until the cleaner has made the log as small as --limit-bytes; `newest` checks
+//! what it left.
 
 #![deny(unsafe_code)]
 
@@ -55,6 +59,7 @@ mod fetch;
 mod flow;
 mod group;
 mod lane;
+mod keyed;
 mod latency;
 mod numbered;
 mod options;
@@ -68,6 +73,7 @@ mod transactions;
 mod spread;
 mod stream;
 mod tail;
+mod update;
 mod value;
 mod wire;
 
@@ -80,6 +86,7 @@ use options::Options;
 
 const COMMANDS: &str =
     "create, produce, pace, consume, fetch, commit, churn, transactions, committed, idle, create-many, await-many, await-ends, fill, stream, drain, spread";
+    "create, produce, consume, fetch, commit, churn, fill, stream, drain, spread, update, newest";
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -211,6 +218,14 @@ fn main() -> anyhow::Result<()> {
         }
         "spread" => {
             println!("{}", spread::run(spread::Load::parse(&options)?)?);
+            Ok(())
+        }
+        "update" => {
+            println!("{}", update::run(&update::Load::parse(&options)?, &update::Speed::parse(&options)?)?);
+            Ok(())
+        }
+        "newest" => {
+            println!("{}", update::check(&update::Load::parse(&options)?)?);
             Ok(())
         }
         other => bail!("unknown command {other}; known: {COMMANDS}"),
