@@ -17,8 +17,8 @@ class Running:
         for name, value in options.items():
             words += ["--" + name.replace("_", "-"), str(value)]
         quiet = {**os.environ, "RUST_BACKTRACE": "0"}
-        self.child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=quiet)
-        self.child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        self.child = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=quiet)
 
     def running(self):
         return self.child.poll() is None

@@ -5,11 +5,7 @@ file for each kind of work; what they share is in loads.py. A workload that is n
 attribute `peers`, the names of the sides that it is compared with: `old.peers = ["kafka-3.9"]`.
 """
 
-from . import groups, offsets, start, throughput, transactions
-from . import groups, idle, offsets, partitions, restart, start, throughput
-from . import groups, offsets, start, sustained, throughput
-from . import groups, offsets, spread, start, sustained, throughput
-from . import compacted, groups, offsets, spread, start, sustained, throughput
+from . import compacted, groups, idle, offsets, partitions, restart, spread, start, sustained, throughput, transactions
 
 WORKLOADS = {
     "start": start.start,

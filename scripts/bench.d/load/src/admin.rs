@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 
 use crate::batch::Producer;
+use crate::options::Options;
 use crate::wire::{Connection, Request};
 
 const LIST_OFFSETS: i16 = 2;
@@ -21,19 +22,30 @@ const PAUSE: Duration = Duration::from_millis(20);
 const LATEST_TIMESTAMP: i64 = -1;
 const EARLIEST_TIMESTAMP: i64 = -2;
 
+/// The command `create`.
+pub fn create_topic(options: &Options) -> anyhow::Result<()> {
+    let (address, topic) = (options.text("address")?, options.text("topic")?);
+    create(&address, &topic, options.value("partitions")?, &options.value_or("config", String::new())?)
+}
+
 /// Creates the topic with `configs`, which reads `key=value,key=value`, and returns when every partition answers as
 /// its leader.
 pub fn create(address: &str, topic: &str, partition_count: i32, configs: &str) -> anyhow::Result<()> {
     let mut connection = Connection::open(address)?;
-    request_topic(&mut connection, topic, partition_count)?;
+    request_topic(&mut connection, topic, partition_count, configs)?;
     for partition in 0..partition_count {
-        retry(|| try_end_offset(&mut connection, topic, partition))?;
+        end_offset(&mut connection, topic, partition)?;
     }
     Ok(())
 }
 
 /// Creates the topic; its partitions may not be served yet.
-pub fn request_topic(connection: &mut Connection, topic: &str, partition_count: i32) -> anyhow::Result<()> {
+pub fn request_topic(
+    connection: &mut Connection,
+    topic: &str,
+    partition_count: i32,
+    configs: &str,
+) -> anyhow::Result<()> {
     let mut request = Request::new(CREATE_TOPICS, 4, false);
     request.i32(1).string(topic).i32(partition_count).i16(1);
     request.i32(0); // assignments
@@ -50,9 +62,6 @@ pub fn request_topic(connection: &mut Connection, topic: &str, partition_count: 
     answer.string()?;
     let error_code = answer.i16()?;
     ensure!(error_code == 0, "create topic {topic}: error code {error_code}");
-    for partition in 0..partition_count {
-        end_offset(&mut connection, topic, partition)?;
-    }
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, ensure};
 
 use crate::group::{self, Joined};
+use crate::options::Options;
 use crate::wire::Connection;
 
 const GROUP: &str = "churn";
@@ -31,6 +32,16 @@ pub struct Load {
     pub member_count: usize,
     /// How long members leave and crash, after they have all joined.
     pub churn: Duration,
+}
+
+impl Load {
+    pub fn parse(options: &Options) -> anyhow::Result<Load> {
+        Ok(Load {
+            address: options.text("address")?,
+            member_count: options.value("members")?,
+            churn: Duration::from_secs_f64(options.value("seconds")?),
+        })
+    }
 }
 
 /// What was done, and how long it took.

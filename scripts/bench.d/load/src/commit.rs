@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 
 use crate::group;
 use crate::latency::Latency;
-use crate::options::Totals;
+use crate::options::{Options, Totals};
 use crate::wire::{Connection, Reader, Request, patch_i64, set_correlation_id};
 
 const OFFSET_COMMIT: i16 = 8;
@@ -23,6 +23,18 @@ pub struct Load {
     pub in_flight_limit: u64,
     /// Over all connections.
     pub request_count: u64,
+}
+
+impl Load {
+    pub fn parse(options: &Options) -> anyhow::Result<Load> {
+        Ok(Load {
+            address: options.text("address")?,
+            topic: options.text("topic")?,
+            connection_count: options.value("connections")?,
+            in_flight_limit: options.value("in-flight")?,
+            request_count: options.value("requests")?,
+        })
+    }
 }
 
 /// Runs the load to its end; fails on the first commit that is refused, and if the last one is not what is fetched.

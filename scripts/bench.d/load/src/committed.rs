@@ -10,7 +10,7 @@ use anyhow::{Context, bail, ensure};
 
 use crate::admin;
 use crate::batch;
-use crate::options::Totals;
+use crate::options::{Options, Totals};
 use crate::wire::{Connection, Reader, Request};
 
 const FETCH: i16 = 1;
@@ -24,6 +24,16 @@ pub struct Load {
     pub address: String,
     pub topic: String,
     pub partition_count: i32,
+}
+
+impl Load {
+    pub fn parse(options: &Options) -> anyhow::Result<Load> {
+        Ok(Load {
+            address: options.text("address")?,
+            topic: options.text("topic")?,
+            partition_count: options.value("partitions")?,
+        })
+    }
 }
 
 /// Counts requests, records (without markers) and the bytes of their batches.

@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 use crate::admin;
 use crate::batch;
 use crate::digest::Digest;
-use crate::options::Totals;
+use crate::options::{Options, Totals};
 use crate::wire::{Connection, Reader, Request};
 
 const FETCH: i16 = 1;
@@ -30,6 +30,17 @@ pub struct Load {
     pub partition_count: i32,
     /// Checks each batch's CRC and digests all; costs about as much CPU as receiving, so a timed run leaves it out.
     pub check_crc: bool,
+}
+
+impl Load {
+    pub fn parse(options: &Options) -> anyhow::Result<Load> {
+        Ok(Load {
+            address: options.text("address")?,
+            topic: options.text("topic")?,
+            partition_count: options.value("partitions")?,
+            check_crc: options.value("check-crc")?,
+        })
+    }
 }
 
 pub fn run(load: &Load) -> anyhow::Result<Totals> {

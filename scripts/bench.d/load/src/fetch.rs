@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 
 use crate::consume::{FetchLimits, fetch_request, read_records};
-use crate::options::Totals;
+use crate::options::{Options, Totals};
 use crate::wire::{Connection, set_correlation_id};
 
 pub struct Load {
@@ -16,6 +16,17 @@ pub struct Load {
     pub request_count: u64,
     /// Of records in an answer; the broker waits for none if there are none.
     pub limit_bytes: i32,
+}
+
+impl Load {
+    pub fn parse(options: &Options) -> anyhow::Result<Load> {
+        Ok(Load {
+            address: options.text("address")?,
+            topic: options.text("topic")?,
+            request_count: options.value("requests")?,
+            limit_bytes: options.value("limit-bytes")?,
+        })
+    }
 }
 
 pub fn run(load: &Load) -> anyhow::Result<Totals> {

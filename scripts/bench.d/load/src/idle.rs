@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 
-use crate::options::Totals;
+use crate::options::{Options, Totals};
 use crate::wire::{Connection, Request};
 
 const METADATA: i16 = 3;
@@ -19,6 +19,16 @@ pub struct Load {
     /// Each connection asks for the metadata of this topic.
     pub topic: String,
     pub connection_count: u64,
+}
+
+impl Load {
+    pub fn parse(options: &Options) -> anyhow::Result<Load> {
+        Ok(Load {
+            address: options.text("address")?,
+            topic: options.text("topic")?,
+            connection_count: options.value("connections")?,
+        })
+    }
 }
 
 /// Opens the connections and returns when standard input has ended.

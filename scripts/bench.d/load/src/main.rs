@@ -58,184 +58,65 @@ mod digest;
 mod fetch;
 mod flow;
 mod group;
-mod lane;
+mod idle;
 mod keyed;
+mod lane;
 mod latency;
 mod numbered;
 mod options;
 mod pace;
-mod idle;
 mod partitions;
 mod produce;
 mod reactor;
 mod schedule;
-mod transactions;
 mod spread;
 mod stream;
 mod tail;
+mod transactions;
 mod update;
 mod value;
 mod wire;
 
-use std::time::Duration;
-
 use anyhow::{Context, bail};
-use batch::Shape;
-use codec::Codec;
 use options::Options;
-
-const COMMANDS: &str =
-    "create, produce, pace, consume, fetch, commit, churn, transactions, committed, idle, create-many, await-many, await-ends, fill, stream, drain, spread";
-    "create, produce, consume, fetch, commit, churn, fill, stream, drain, spread, update, newest";
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let command = arguments.next().with_context(|| format!("no command; known: {COMMANDS}"))?;
+    let command = arguments.next().context("no command; the head of main.rs lists them")?;
     let options = Options::parse(arguments)?;
-    match command.as_str() {
-        "create" => {
-            let (address, topic) = (options.text("address")?, options.text("topic")?);
-            admin::create(
-                &address,
-                &topic,
-                options.value("partitions")?,
-                &options.value_or("config", String::new())?,
-            )
-        }
-        "produce" => {
-            let load = produce::Load {
-                address: options.text("address")?,
-                topic: options.text("topic")?,
-                connection_count: options.value("connections")?,
-                in_flight_limit: options.value("in-flight")?,
-                request_count: options.value("requests")?,
-                partition_count: options.value_or("partitions", options.value("connections")?)?,
-                shape: Shape {
-                    record_count: options.value("records")?,
-                    value_size_bytes: options.value("value-bytes")?,
-                    codec: options.value_or("codec", Codec::None)?,
-                },
-                idempotent: options.value("idempotent")?,
-                requests_per_second: options.value_or("rate", 0.0)?,
-            };
-            println!("{}", produce::run(load)?);
-            Ok(())
-        }
-        "pace" => {
-            let done = pace::run(pace::Load {
-                address: options.text("address")?,
-                topic: options.text("topic")?,
-                records_per_second: options.value("rate")?,
-                duration: Duration::from_secs_f64(options.value("seconds")?),
-                value_size_bytes: options.value("value-bytes")?,
-            })?;
-            println!("{done}");
-            Ok(())
-        }
-        "consume" => {
-            let done = consume::run(&consume::Load {
-                address: options.text("address")?,
-                topic: options.text("topic")?,
-                partition_count: options.value("partitions")?,
-                check_crc: options.value("check-crc")?,
-            })?;
-            println!("{done}");
-            Ok(())
-        }
-        "fetch" => {
-            let done = fetch::run(&fetch::Load {
-                address: options.text("address")?,
-                topic: options.text("topic")?,
-                request_count: options.value("requests")?,
-                limit_bytes: options.value("limit-bytes")?,
-            })?;
-            println!("{done}");
-            Ok(())
-        }
-        "commit" => {
-            let load = commit::Load {
-                address: options.text("address")?,
-                topic: options.text("topic")?,
-                connection_count: options.value("connections")?,
-                in_flight_limit: options.value("in-flight")?,
-                request_count: options.value("requests")?,
-            };
-            println!("{}", commit::run(load)?);
-            Ok(())
-        }
-        "transactions" => {
-            let load = transactions::Load {
-                address: options.text("address")?,
-                topic: options.text("topic")?,
-                producer_count: options.value("producers")?,
-                partition_count: options.value("partitions")?,
-                transaction_count: options.value("transactions")?,
-                record_count: options.value("records")?,
-                value_size_bytes: options.value("value-bytes")?,
-                classic: options.value("classic")?,
-            };
-            println!("{}", transactions::run(load)?);
-            Ok(())
-        }
-        "committed" => {
-            let done = committed::run(&committed::Load {
-                address: options.text("address")?,
-                topic: options.text("topic")?,
-                partition_count: options.value("partitions")?,
-            })?;
-            println!("{done}");
-            Ok(())
-        }
-        "churn" => {
-            let done = churn::run(&churn::Load {
-                address: options.text("address")?,
-                member_count: options.value("members")?,
-                churn: Duration::from_secs_f64(options.value("seconds")?),
-            })?;
-            println!("{done}");
-            Ok(())
-        }
-        "idle" => idle::run(&idle::Load {
-            address: options.text("address")?,
-            topic: options.text("topic")?,
-            connection_count: options.value("connections")?,
-        }),
-        "create-many" => {
-            println!("{}", partitions::create(&options.text("address")?, &many_topics(&options)?)?);
-            Ok(())
-        }
-        "await-many" => {
-            println!("{}", partitions::wait_for(&options.text("address")?, &many_topics(&options)?)?);
-            Ok(())
-        }
-        "await-ends" => {
-            let (address, topic) = (options.text("address")?, options.text("topic")?);
-            let (partition_count, record_count) = (options.value("partitions")?, options.value("records")?);
-            println!("{}", partitions::wait_for_ends(&address, &topic, partition_count, record_count)?);
-        "fill" | "stream" | "drain" => {
-            println!("{}", stream::run(&stream::Load::parse(&command, &options)?)?);
-            Ok(())
-        }
-        "spread" => {
-            println!("{}", spread::run(spread::Load::parse(&options)?)?);
-            Ok(())
-        }
-        "update" => {
-            println!("{}", update::run(&update::Load::parse(&options)?, &update::Speed::parse(&options)?)?);
-            Ok(())
-        }
-        "newest" => {
-            println!("{}", update::check(&update::Load::parse(&options)?)?);
-            Ok(())
-        }
-        other => bail!("unknown command {other}; known: {COMMANDS}"),
+    if let Some(done) = run(&command, &options)? {
+        println!("{done}");
     }
+    Ok(())
 }
 
-fn many_topics(options: &Options) -> anyhow::Result<partitions::Topics> {
-    Ok(partitions::Topics {
-        prefix: options.text("topic")?,
-        topic_count: options.value("topics")?,
-        partition_count: options.value("partitions")?,
-    })
+/// Runs a command to its end; returns what it did, as JSON, if there is something to tell.
+fn run(command: &str, options: &Options) -> anyhow::Result<Option<String>> {
+    let done = match command {
+        "create" => {
+            admin::create_topic(options)?;
+            return Ok(None);
+        }
+        "idle" => {
+            idle::run(&idle::Load::parse(options)?)?;
+            return Ok(None);
+        }
+        "produce" => produce::run(produce::Load::parse(options)?)?.to_string(),
+        "pace" => pace::run(pace::Load::parse(options)?)?.to_string(),
+        "consume" => consume::run(&consume::Load::parse(options)?)?.to_string(),
+        "fetch" => fetch::run(&fetch::Load::parse(options)?)?.to_string(),
+        "commit" => commit::run(commit::Load::parse(options)?)?.to_string(),
+        "transactions" => transactions::run(transactions::Load::parse(options)?)?.to_string(),
+        "committed" => committed::run(&committed::Load::parse(options)?)?.to_string(),
+        "churn" => churn::run(&churn::Load::parse(options)?)?.to_string(),
+        "create-many" => partitions::create(&partitions::Topics::parse(options)?)?.to_string(),
+        "await-many" => partitions::wait_for(&partitions::Topics::parse(options)?)?.to_string(),
+        "await-ends" => partitions::wait_for_ends(&partitions::Ends::parse(options)?)?.to_string(),
+        "fill" | "stream" | "drain" => stream::run(&stream::Load::parse(command, options)?)?.to_string(),
+        "spread" => spread::run(spread::Load::parse(options)?)?.to_string(),
+        "update" => update::run(&update::Load::parse(options)?, &update::Speed::parse(options)?)?.to_string(),
+        "newest" => update::check(&update::Load::parse(options)?)?.to_string(),
+        other => bail!("unknown command {other}; the head of main.rs lists them"),
+    };
+    Ok(Some(done))
 }

@@ -14,7 +14,7 @@ use crate::codec::Codec;
 use crate::consume::{FetchLimits, fetch_request, read_records};
 use crate::digest::Digest;
 use crate::lane::{self, Lane, Plan, Seen};
-use crate::options::Totals;
+use crate::options::{Options, Totals};
 use crate::reactor;
 use crate::schedule::Schedule;
 use crate::wire::{Connection, patch_i64};
@@ -36,6 +36,18 @@ pub struct Load {
     pub records_per_second: f64,
     pub duration: Duration,
     pub value_size_bytes: usize,
+}
+
+impl Load {
+    pub fn parse(options: &Options) -> anyhow::Result<Load> {
+        Ok(Load {
+            address: options.text("address")?,
+            topic: options.text("topic")?,
+            records_per_second: options.value("rate")?,
+            duration: Duration::from_secs_f64(options.value("seconds")?),
+            value_size_bytes: options.value("value-bytes")?,
+        })
+    }
 }
 
 /// Runs for the duration, and until everything is acknowledged and consumed; fails unless every record arrives once and in

@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 
 use crate::admin;
 use crate::batch;
-use crate::options::Totals;
+use crate::options::{Options, Totals};
 use crate::wire::{Connection, Reader, Request};
 
 const PRODUCE: i16 = 0;
@@ -28,12 +28,41 @@ const VALUE_SIZE_BYTES: usize = 100;
 
 /// Topics called `PREFIX-0`, `PREFIX-1` and so on, all of the same width.
 pub struct Topics {
+    pub address: String,
     pub prefix: String,
     pub topic_count: i32,
     pub partition_count: i32,
 }
 
+/// One topic, and how many records its partitions have together.
+pub struct Ends {
+    pub address: String,
+    pub topic: String,
+    pub partition_count: i32,
+    pub record_count: i64,
+}
+
+impl Ends {
+    pub fn parse(options: &Options) -> anyhow::Result<Ends> {
+        Ok(Ends {
+            address: options.text("address")?,
+            topic: options.text("topic")?,
+            partition_count: options.value("partitions")?,
+            record_count: options.value("records")?,
+        })
+    }
+}
+
 impl Topics {
+    pub fn parse(options: &Options) -> anyhow::Result<Topics> {
+        Ok(Topics {
+            address: options.text("address")?,
+            prefix: options.text("topic")?,
+            topic_count: options.value("topics")?,
+            partition_count: options.value("partitions")?,
+        })
+    }
+
     fn names(&self) -> impl Iterator<Item = String> {
         (0..self.topic_count).map(|index| format!("{}-{index}", self.prefix))
     }
@@ -46,11 +75,11 @@ impl Topics {
 
 /// Creates the topics, waits until Metadata names a leader for each partition and the first and the last one take a
 /// record; that is what is timed. Then each partition must answer as its leader.
-pub fn create(address: &str, topics: &Topics) -> anyhow::Result<Totals> {
-    let mut connection = Connection::open(address)?;
+pub fn create(topics: &Topics) -> anyhow::Result<Totals> {
+    let mut connection = Connection::open(&topics.address)?;
     let started = Instant::now();
     for name in topics.names() {
-        admin::request_topic(&mut connection, &name, topics.partition_count)?;
+        admin::request_topic(&mut connection, &name, topics.partition_count, "")?;
     }
     until("every partition has a leader", || all_have_leaders(&mut connection, topics))?;
     for (name, partition) in topics.ends() {
@@ -63,9 +92,9 @@ pub fn create(address: &str, topics: &Topics) -> anyhow::Result<Totals> {
 
 /// Waits for the first Metadata answer with a leader for each partition; that is what is timed. Then each partition
 /// must answer as its leader.
-pub fn wait_for(address: &str, topics: &Topics) -> anyhow::Result<Totals> {
+pub fn wait_for(topics: &Topics) -> anyhow::Result<Totals> {
     let started = Instant::now();
-    let mut connection = Connection::open(address)?;
+    let mut connection = Connection::open(&topics.address)?;
     until("every partition has a leader", || all_have_leaders(&mut connection, topics))?;
     let duration = started.elapsed();
     until("every partition answers", || all_lead(&mut connection, topics))?;
@@ -73,17 +102,13 @@ pub fn wait_for(address: &str, topics: &Topics) -> anyhow::Result<Totals> {
 }
 
 /// Waits until the partitions of one topic have `record_count` records together, as ListOffsets says.
-pub fn wait_for_ends(
-    address: &str,
-    topic: &str,
-    partition_count: i32,
-    record_count: i64,
-) -> anyhow::Result<Totals> {
+pub fn wait_for_ends(due: &Ends) -> anyhow::Result<Totals> {
+    let Ends { ref address, ref topic, partition_count, record_count } = *due;
     let started = Instant::now();
     let mut connection = Connection::open(address)?;
     let mut found = 0;
     until("the partitions have all their records", || {
-        let ends = end_offsets(&mut connection, &[topic.to_owned()], partition_count)?;
+        let ends = end_offsets(&mut connection, std::slice::from_ref(topic), partition_count)?;
         found = ends.iter().map(|(_, end)| end).sum::<i64>();
         Ok(ends.iter().all(|(error_code, _)| *error_code == 0) && found == record_count)
     })

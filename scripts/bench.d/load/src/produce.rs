@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 
 use crate::batch::Shape;
+use crate::codec::Codec;
 use crate::lane::{self, Lane, Plan, Seen};
-use crate::options::Totals;
+use crate::options::{Options, Totals};
 use crate::reactor;
 use crate::schedule::Schedule;
 
@@ -32,6 +33,26 @@ pub struct Load {
     pub idempotent: bool,
     /// Over all connections; 0 is as many as are acknowledged.
     pub requests_per_second: f64,
+}
+
+impl Load {
+    pub fn parse(options: &Options) -> anyhow::Result<Load> {
+        Ok(Load {
+            address: options.text("address")?,
+            topic: options.text("topic")?,
+            connection_count: options.value("connections")?,
+            in_flight_limit: options.value("in-flight")?,
+            request_count: options.value("requests")?,
+            partition_count: options.value_or("partitions", options.value("connections")?)?,
+            shape: Shape {
+                record_count: options.value("records")?,
+                value_size_bytes: options.value("value-bytes")?,
+                codec: options.value_or("codec", Codec::None)?,
+            },
+            idempotent: options.value("idempotent")?,
+            requests_per_second: options.value_or("rate", 0.0)?,
+        })
+    }
 }
 
 /// Runs the load to its end; fails on the first answer that is not what an empty partition must give.

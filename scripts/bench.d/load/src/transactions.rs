@@ -16,7 +16,7 @@ use anyhow::{Context, bail, ensure};
 use crate::admin;
 use crate::batch::{self, Producer};
 use crate::latency::Latency;
-use crate::options::Totals;
+use crate::options::{Options, Totals};
 use crate::wire::{Connection, Reader, Request, patch_i64, set_correlation_id};
 
 const PRODUCE: i16 = 0;
@@ -43,6 +43,21 @@ pub struct Load {
     pub record_count: usize,
     pub value_size_bytes: usize,
     pub classic: bool,
+}
+
+impl Load {
+    pub fn parse(options: &Options) -> anyhow::Result<Load> {
+        Ok(Load {
+            address: options.text("address")?,
+            topic: options.text("topic")?,
+            producer_count: options.value("producers")?,
+            partition_count: options.value("partitions")?,
+            transaction_count: options.value("transactions")?,
+            record_count: options.value("records")?,
+            value_size_bytes: options.value("value-bytes")?,
+            classic: options.value("classic")?,
+        })
+    }
 }
 
 /// What was done: the totals count transactions as requests.

@@ -57,7 +57,8 @@ impl Connection {
         Ok(reader)
     }
 
-    /// The socket, for a caller that reads and writes it by itself; every answer must have been received.
+    /// The socket alone, without the buffers around it and the descriptor that they share; every answer must have been
+    /// received.
     pub fn into_stream(self) -> TcpStream {
         self.stream
     }
@@ -65,11 +66,6 @@ impl Connection {
     pub fn call(&mut self, request: &[u8]) -> anyhow::Result<Reader<'_>> {
         self.send(request)?;
         self.receive(0)
-    }
-
-    /// The socket alone, without the buffers around it and the descriptor that they share.
-    pub fn into_stream(self) -> TcpStream {
-        self.stream
     }
 }
 
