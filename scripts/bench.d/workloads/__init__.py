@@ -5,13 +5,17 @@ file for each kind of work; what they share is in loads.py. A workload that is n
 attribute `peers`, the names of the sides that it is compared with: `old.peers = ["kafka-3.9"]`.
 """
 
-from . import compacted, groups, idle, offsets, partitions, restart, spread, start, sustained, throughput, transactions
+from . import compacted, groups, idle, latency, offsets, partitions, restart, spread, start, sustained, throughput, transactions
 
 WORKLOADS = {
     "start": start.start,
     "produce": throughput.produce,
     "idempotent": throughput.idempotent,
+    "large": throughput.large,
+    "codecs": throughput.codecs,
     "small": throughput.small,
+    "many": throughput.many,
+    "pace": latency.pace,
     "commit": offsets.commit,
     "transactions": transactions.transactions,
     "churn": groups.churn,

@@ -21,7 +21,7 @@ def compacted(bench):
     name = f"{MB_PER_SECOND} MB/s of updates, compacted"
     return {
         f"{name}: CPU s/GB, cleaner included": cpu / done["bytes"] * 1e9,
-        **loads.latencies(name, done),
+        **loads.percentiles(f"{name}: ack", done["latency_us"]),
         f"{name}: log at the last update, % of what was written": done["log_bytes"] / done["bytes"] * 100,
         f"{name}: clean after, s": done["clean_seconds"],
         f"{name}: records left per key": left["records"] / bench.scaled(KEYS, multiple_of=PARTITIONS),

@@ -18,41 +18,50 @@ LEAST_SEGMENT_BYTES = 1024 * 1024
 BATCHES = {"in_flight": IN_FLIGHT, "records": BATCH_RECORDS, "value_bytes": BATCH_VALUE_BYTES}
 
 
-def produce_batches(bench, broker, topic, name, label, samples, idempotent):
+def produce_batches(bench, broker, topic, name, label, samples, requests=BATCH_REQUESTS, records=BATCH_RECORDS, **options):
+    """Produce 1 KiB values on one connection; `options` are those of `produce`."""
     cpu, done = produce(
-        bench, broker, topic, connections=1, requests=bench.scaled(BATCH_REQUESTS), records=BATCH_RECORDS,
-        value_bytes=BATCH_VALUE_BYTES, idempotent=idempotent,
+        bench, broker, topic, connections=1, requests=bench.scaled(requests), records=records, value_bytes=BATCH_VALUE_BYTES,
+        **options,
     )
     if label:
         samples[f"{name}, {label}: CPU s/GB"] = cpu / done["bytes"] * 1e9
         samples[f"{name}, {label}: MB/s"] = done["bytes"] / done["seconds"] / 1e6
+        samples |= percentiles(f"{name}, {label}: ack", done["latency_us"])
     return done
 
 
-def produce(bench, broker, topic, connections, requests, records, value_bytes, idempotent):
-    """Produce to a new topic; return the broker's CPU seconds and what was acknowledged."""
-    bench.load(broker, "create", topic=topic, partitions=connections)
+def produce(
+    bench, broker, topic, connections, requests, records, value_bytes, idempotent, partitions=None, in_flight=IN_FLIGHT,
+    codec="none",
+):
+    """Produce to a new topic, with a partition per connection or `partitions` that are shared.
+
+    Returns the broker's CPU seconds and what was acknowledged. Bytes are those on the wire.
+    """
+    partitions = partitions or connections
+    bench.load(broker, "create", topic=topic, partitions=partitions)
     return bench.load(
-        broker, "produce", topic=topic, connections=connections, in_flight=IN_FLIGHT, requests=requests, records=records,
-        value_bytes=value_bytes, idempotent=str(idempotent).lower(),
+        broker, "produce", topic=topic, connections=connections, partitions=partitions, in_flight=in_flight, requests=requests,
+        records=records, value_bytes=value_bytes, codec=codec, idempotent=str(idempotent).lower(),
     )
 
 
+def percentiles(name, latency_us):
+    """Samples of a latency that the generator measured."""
+    return {f"{name} {text}, us": latency_us[key] for text, key in [("p50", "p50"), ("p99", "p99"), ("p99.9", "p99_9")]}
+
+
 def read_back(bench, broker, passes, partitions):
-    """Check that what was acknowledged is there: every offset once, each batch with its CRC, the same number of bytes."""
+    """Check that what was acknowledged is there: every offset once, and of all batches the bytes and the digest of the CRCs."""
     for topic, produced in passes.items():
         _, read = bench.load(broker, "consume", topic=topic, partitions=partitions, check_crc="true")
         bench.expect(read["records"], produced["records"], "records read back")
         bench.expect(read["bytes"], produced["bytes"], "bytes read back")
+        bench.expect(read["digest"], produced["digest"], "as the digest of what was read back")
 
 
 def create(bench, broker, topic, partitions, config):
     """Create a topic with `config` and wait until it serves; return the broker's CPU seconds."""
     pairs = ",".join(f"{key}={value}" for key, value in config.items())
     return bench.load(broker, "create", topic=topic, partitions=partitions, config=pairs)[0]
-
-
-def latencies(name, done):
-    """From the moment a request is due to its ack."""
-    names = {"p50": "p50", "p99": "p99", "p99_9": "p99.9", "max": "max"}
-    return {f"{name}: ack {title}, ms": done["latency_us"][key] / 1e3 for key, title in names.items()}

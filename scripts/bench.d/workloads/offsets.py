@@ -20,5 +20,6 @@ def commit(bench):
         if label:
             samples[f"offset commit, {label}: CPU us/commit"] = cpu / done["requests"] * 1e6
             samples[f"offset commit, {label}: commits/s"] = done["requests"] / done["seconds"]
+            samples |= loads.percentiles(f"offset commit, {label}: ack", done["latency_us"])
     samples["memory after the commits, MiB"] = broker.memory_mib()
     return samples

@@ -56,7 +56,7 @@ def sustained(bench):
         f"{name}: CPU s/GB": cpu / done["bytes"] * 1e9,
         f"{name}: MB/s in the median minute": statistics.median(minutes),
         f"{name}: MB/s in the slowest minute": min(minutes),
-        **loads.latencies(name, done),
+        **loads.percentiles(f"{name}: ack", done["latency_us"]),
         f"{name}: memory at the end, MiB": broker.memory_mib(),
         f"{name}: log at the end, GB": log_bytes / 1e9,
         f"{name}: free memory at the end, % of all": free / total * 100,
@@ -96,7 +96,7 @@ def backlog(bench):
     return {
         f"{name}: CPU s/GB, in and out": cpu / (done["bytes"] + done["consumed_bytes"]) * 1e9,
         f"{name}: consumed MB/s": filled["bytes"] / done["drain_seconds"] / 1e6,
-        **loads.latencies(name, done),
+        **loads.percentiles(f"{name}: ack", done["latency_us"]),
         f"{name}: memory at the end, MiB": broker.memory_mib(),
     }
 
