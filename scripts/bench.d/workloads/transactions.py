@@ -37,7 +37,6 @@ def _run(bench, broker, topic, producers, label, samples, classic=False):
         name = f"transactions of {producers}, {label}"
         samples[f"{name}: CPU ms/transaction"] = cpu / done["requests"] * 1e3
         samples[f"{name}: transactions/s"] = done["requests"] / done["seconds"]
-        for quantile in ["p50", "p99", "p99_9"]:
-            samples[f"{name}: {quantile.replace('_', '.')}, ms"] = done["latency_us"][quantile] / 1e3
+        samples |= loads.percentiles(f"{name}: ack", done["latency_us"])
         samples[f"{name}: tried again, of 1,000"] = done["retries"] / done["requests"] * 1e3
     return done
