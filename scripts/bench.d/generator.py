@@ -45,6 +45,37 @@ class Running:
         self.child.wait()
 
 
+class Stepwise:
+    """A load that does one step after the other as it is told to, so that the broker can be looked at in between."""
+
+    def __init__(self, binary, broker, command, **options):
+        self.command = command
+        self.log = broker.log
+        words = [binary, command, "--address", broker.address]
+        for name, value in options.items():
+            words += ["--" + name.replace("_", "-"), str(value)]
+        self.child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.child.kill()
+        self.child.communicate()
+
+    def step(self, name):
+        """Have it do the step; return what it says it did."""
+        try:
+            self.child.stdin.write(name + "\n")
+            self.child.stdin.flush()
+        except BrokenPipeError:
+            pass  # It has ended; its last words say why.
+        line = self.child.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.command} failed at {name}: {self.child.stderr.read().strip()}\nsee {self.log}")
+        return json.loads(line)
+
+
 def run(binary, broker, command, limit_seconds=LOAD_SECONDS, **options):
     """Run one command of the generator to its end; return what it says it did."""
     return Running(binary, broker, command, options).finish(limit_seconds)

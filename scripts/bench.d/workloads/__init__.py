@@ -18,6 +18,7 @@ WORKLOADS = {
     "pace": latency.pace,
     "commit": offsets.commit,
     "transactions": transactions.transactions,
+    "rebalance": groups.rebalance,
     "churn": groups.churn,
     "partitions": partitions.partitions,
     "restart": restart.restart,

@@ -85,6 +85,15 @@ impl Request {
         request
     }
 
+    /// Begins what has no frame of its own, such as bytes within a request.
+    pub fn body() -> Request {
+        Request { bytes: Vec::new() }
+    }
+
+    pub fn into_body(self) -> Vec<u8> {
+        self.bytes
+    }
+
     pub fn i8(&mut self, value: i8) -> &mut Request {
         self.raw(&value.to_be_bytes())
     }
