@@ -5,7 +5,7 @@ import generator
 CHURN_MEMBERS = 500
 CHURN_SECONDS = 20
 REBALANCE_MEMBERS = [200, 500]
-PARTITIONS_PER_MEMBER = 2
+PARTITIONS_PER_MEMBER = 1
 # Kafka's own defaults have members wait (3 s for more of them, up to 5 s between two heartbeats), which says nothing
 # about the broker.
 REBALANCE_SETTINGS = {
