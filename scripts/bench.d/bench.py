@@ -94,7 +94,7 @@ class Bench:
 
 def sides_of(workload, arguments, known):
     """The sides that take turns in a workload, Klamm first."""
-    peers = [] if arguments.no_peer else getattr(WORKLOADS[workload], "peers", [sides.NEWEST])
+    peers = [] if arguments.no_peer else getattr(WORKLOADS[workload], "peers", [sides.NEWEST, sides.Floor.name])
     chosen = [known[name] for name in ["klamm", *peers, *arguments.peer]]
     return [side for side in chosen if side.workloads is None or workload in side.workloads]
 

@@ -15,7 +15,6 @@ import targets
 from results import Results
 from workloads import WORKLOADS
 
-FLOOR = "floor"
 # A load average above this disturbs wall times.
 QUIET = 0.5
 
@@ -64,7 +63,7 @@ def _kafka(values):
 def _show_group(results, metrics):
     names = sorted({name for values in metrics.values() for name in values}, key=sides.column)
     kafka = next((_kafka(values) for values in metrics.values() if _kafka(values)), None)
-    divisors = {f"Klamm / {title}": name for name, title in ((kafka, "Kafka"), (FLOOR, "floor")) if name in names}
+    divisors = {f"Klamm / {title}": name for name, title in ((kafka, "Kafka"), (sides.Floor.name, "floor")) if name in names}
     rows = [["median (least-greatest)", *(results.titles[name] for name in names), *divisors, "target"]]
     for metric, values in metrics.items():
         ratios = {name: _ratio(values, name) for name in divisors.values()}

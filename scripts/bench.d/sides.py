@@ -5,6 +5,7 @@ What a peer of `--peer` needs is built by peers/NAME/build.
 """
 
 import pathlib
+import signal
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -60,11 +61,11 @@ class Kafka(Side):
 class Program:
     """A broker that is nothing but a command with a port; it has what process.Process wants of one."""
 
-    def __init__(self, home, command, port):
+    def __init__(self, home, command, port, clean_codes=(0,)):
         self.home = pathlib.Path(home)
         self.home.mkdir(parents=True, exist_ok=True)
         self.log = self.home / "broker.log"
-        self.launch = {"port": port, "command": [str(word) for word in command], "clean_codes": [0]}
+        self.launch = {"port": port, "command": [str(word) for word in command], "clean_codes": clean_codes}
 
 
 class KfakeInMemory(Side):
@@ -95,15 +96,32 @@ class KfakeOnDisk(KfakeInMemory):
     data = ["-data-dir", "data"]
 
 
-# What `--peer` knows; Apache Kafka is there without it.
+class Floor(Side):
+    """The least that a broker with a log on disk can do (klamm-load floor); it serves a few workloads only."""
+
+    name = "floor"
+    title = "floor"
+    workloads = ["produce", "idempotent", "small"]
+    durability = "written, no fsync"
+
+    def __init__(self, load):
+        self.load = load
+
+    def prepare(self, home, settings):
+        port = brokers.free_port()
+        return Program(home, [self.load, "floor", "--port", port, "--data", "data"], port, clean_codes=[-signal.SIGTERM])
+
+
+# What `--peer` knows; Apache Kafka and the floor are there without it.
 OPTIONAL = [KfakeInMemory.name, KfakeOnDisk.name]
 # The order of the columns.
-ORDER = [Klamm.name, NEWEST, *OPTIONAL]
+ORDER = [Klamm.name, NEWEST, *OPTIONAL, Floor.name]
 
 
 def known(arguments):
     """Every side that a run with these arguments can measure, by name."""
     every = [Klamm(arguments.broker), Kafka(arguments.cache), Kafka(arguments.cache, "3.9")]
+    every.append(Floor(arguments.load))
     every += [Kfake(arguments.peers) for Kfake in (KfakeInMemory, KfakeOnDisk)]
     return {side.name: side for side in every}
 

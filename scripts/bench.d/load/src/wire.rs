@@ -184,6 +184,11 @@ impl<'a> Reader<'a> {
         Reader { rest: frame }
     }
 
+    /// How many bytes are left to read.
+    pub fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
     pub fn take(&mut self, size_bytes: usize) -> anyhow::Result<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(size_bytes).context("an answer ends too early")?;
         self.rest = rest;
