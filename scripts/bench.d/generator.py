@@ -28,6 +28,15 @@ class Running:
         line = self.child.stdout.readline()
         return json.loads(line) if line else self.finish()
 
+    def step(self, name):
+        """Have a command that works in steps do the next one; return what it says it did."""
+        try:
+            self.child.stdin.write(name + "\n")
+            self.child.stdin.flush()
+        except BrokenPipeError:
+            pass  # It has ended; `said` tells why.
+        return self.said()
+
     def finish(self, limit_seconds=LOAD_SECONDS):
         """End its input and wait for its own end, at most `limit_seconds` from here on; return what it says it did."""
         try:
@@ -43,37 +52,6 @@ class Running:
         """End it, if it has not ended, and forget what it did."""
         self.child.kill()
         self.child.wait()
-
-
-class Stepwise:
-    """A load that does one step after the other as it is told to, so that the broker can be looked at in between."""
-
-    def __init__(self, binary, broker, command, **options):
-        self.command = command
-        self.log = broker.log
-        words = [binary, command, "--address", broker.address]
-        for name, value in options.items():
-            words += ["--" + name.replace("_", "-"), str(value)]
-        self.child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.child.kill()
-        self.child.communicate()
-
-    def step(self, name):
-        """Have it do the step; return what it says it did."""
-        try:
-            self.child.stdin.write(name + "\n")
-            self.child.stdin.flush()
-        except BrokenPipeError:
-            pass  # It has ended; its last words say why.
-        line = self.child.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self.command} failed at {name}: {self.child.stderr.read().strip()}\nsee {self.log}")
-        return json.loads(line)
 
 
 def run(binary, broker, command, limit_seconds=LOAD_SECONDS, **options):

@@ -5,7 +5,7 @@ file for each kind of work; what they share is in loads.py. A workload that is n
 attribute `peers`, the names of the sides that it is compared with: `old.peers = ["kafka-3.9"]`.
 """
 
-from . import compacted, groups, idle, latency, offsets, partitions, restart, spread, start, sustained, throughput, transactions
+from . import compacted, groups, idle, latency, offsets, old, partitions, restart, spread, start, sustained, throughput, transactions
 
 WORKLOADS = {
     "start": start.start,
@@ -18,6 +18,7 @@ WORKLOADS = {
     "pace": latency.pace,
     "commit": offsets.commit,
     "transactions": transactions.transactions,
+    "old": old.old,
     "rebalance": groups.rebalance,
     "churn": groups.churn,
     "partitions": partitions.partitions,

@@ -1,7 +1,5 @@
 """Consumer groups: how soon many members settle, and what that costs."""
 
-import generator
-
 CHURN_MEMBERS = 500
 CHURN_SECONDS = 20
 REBALANCE_MEMBERS = [200, 500]
@@ -28,14 +26,15 @@ def rebalance(bench):
             partitions = count * PARTITIONS_PER_MEMBER
             bench.load(broker, "create", topic="topic", partitions=partitions)
             options = {"topic": "topic", "partitions": partitions, "members": count, "consumer_group": is_consumer_group}
-            with generator.Stepwise(bench.arguments.load, broker, "rebalance", **options) as load:
-                for step, label in REBALANCE_STEPS.items():
-                    cpu = broker.cpu_seconds()
-                    done = load.step(step)
-                    name = f"{protocol} group of {count}, {label}"
-                    samples[f"{name}: s"] = done["seconds"]
-                    samples[f"{name}: CPU ms"] = (broker.cpu_seconds() - cpu) * 1e3
-                    samples[f"{name}: requests"] = done["requests"]
+            load = bench.spawn(broker, "rebalance", **options)
+            for step, label in REBALANCE_STEPS.items():
+                cpu = broker.cpu_seconds()
+                done = load.step(step)
+                name = f"{protocol} group of {count}, {label}"
+                samples[f"{name}: s"] = done["seconds"]
+                samples[f"{name}: CPU ms"] = (broker.cpu_seconds() - cpu) * 1e3
+                samples[f"{name}: requests"] = done["requests"]
+            load.finish()
     return samples
 
 

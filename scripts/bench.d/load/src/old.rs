@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 use crate::admin;
 use crate::codec::Codec;
 use crate::message_set::{self, Shape};
-use crate::options::Totals;
+use crate::options::{Options, Totals};
 use crate::wire::{Connection, Reader, Request, patch_i64, set_correlation_id};
 
 const PRODUCE: i16 = 0;
@@ -33,6 +33,21 @@ pub struct Produce {
     /// Messages in a request.
     pub message_count: usize,
     pub value_size_bytes: usize,
+}
+
+impl Produce {
+    pub fn parse(options: &Options) -> anyhow::Result<Produce> {
+        Ok(Produce {
+            address: options.text("address")?,
+            topic: options.text("topic")?,
+            format: options.value("format")?,
+            codec: options.value("codec")?,
+            in_flight_limit: options.value("in-flight")?,
+            request_count: options.value("requests")?,
+            message_count: options.value("records")?,
+            value_size_bytes: options.value("value-bytes")?,
+        })
+    }
 }
 
 /// Produces the same set again and again; fails on the first answer that is not what an empty partition must give.
@@ -88,6 +103,17 @@ pub struct Consume {
     pub format: u8,
     /// Opens every message and counts those within; costs more CPU than receiving, so a timed run leaves it out.
     pub check: bool,
+}
+
+impl Consume {
+    pub fn parse(options: &Options) -> anyhow::Result<Consume> {
+        Ok(Consume {
+            address: options.text("address")?,
+            topic: options.text("topic")?,
+            format: options.value("format")?,
+            check: options.value("check")?,
+        })
+    }
 }
 
 /// Reads partition 0 from its start to its end. Records are counted by their offsets, and one by one under `check`.

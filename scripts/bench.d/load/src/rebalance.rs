@@ -20,6 +20,7 @@ use crate::group;
 use crate::member::classic::Classic;
 use crate::member::consumer::Consumer;
 use crate::member::{Member, Next};
+use crate::options::Options;
 use crate::wire::{Connection, Reader};
 
 const GROUP: &str = "rebalance";
@@ -35,6 +36,18 @@ pub struct Load {
     pub member_count: usize,
     /// Of KIP-848, else classic.
     pub is_consumer_group: bool,
+}
+
+impl Load {
+    pub fn parse(options: &Options) -> anyhow::Result<Load> {
+        Ok(Load {
+            address: options.text("address")?,
+            topic: options.text("topic")?,
+            partition_count: options.value("partitions")?,
+            member_count: options.value("members")?,
+            is_consumer_group: options.value("consumer-group")?,
+        })
+    }
 }
 
 pub fn run(load: Load) -> anyhow::Result<()> {
