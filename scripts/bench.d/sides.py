@@ -6,6 +6,7 @@ What a peer of `--peer` needs is built by peers/NAME/build.
 
 import pathlib
 import signal
+import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -19,8 +20,17 @@ JVM = [
     "-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
     "-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15", "-Djava.awt.headless=true",
 ]
+# The same of bin/kafka-producer-perf-test.sh.
+TOOL_JVM = ["-Xmx512M", *JVM[2:]]
 # The side that Klamm is compared with unless a workload names others.
 NEWEST = "kafka"
+
+
+def java(version, main):
+    """The command that runs a main class of Kafka's tools, as the scripts of its distribution do."""
+    classpath = subprocess.run([brokers.PEER / "classpath", version], check=True, capture_output=True, text=True).stdout.strip()
+    logging = f"-Dlog4j2.configurationFile={brokers.PEER}/log4j2-tools.properties"
+    return ["java", *TOOL_JVM, logging, "-cp", classpath, main]
 
 
 class Side:
@@ -101,7 +111,7 @@ class Floor(Side):
 
     name = "floor"
     title = "floor"
-    workloads = ["produce", "idempotent", "small"]
+    workloads = ["produce", "idempotent", "large", "codecs", "small"]
     durability = "written, no fsync"
 
     def __init__(self, load):

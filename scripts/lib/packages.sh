@@ -6,13 +6,13 @@
 # shellcheck disable=SC2034  # read by scripts/setup
 BUILD_PACKAGES=(build-essential cmake libclang-dev)
 # shellcheck disable=SC2034
-PEER_PACKAGES=(openjdk-17-jdk-headless maven)
+PEER_PACKAGES=(openjdk-17-jdk-headless maven kcat)
 # shellcheck disable=SC2034
 COUNT_PACKAGES=(valgrind)
 # shellcheck disable=SC2034
 GO_PACKAGES=(golang)
 # shellcheck disable=SC2034
-TEST_PACKAGES=(kcat python3-venv nodejs npm "${GO_PACKAGES[@]}" wamerican)
+TEST_PACKAGES=(python3-venv nodejs npm "${GO_PACKAGES[@]}" wamerican)
 
 # present PACKAGE: whether what the package provides is on this machine.
 present() {

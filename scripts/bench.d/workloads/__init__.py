@@ -5,7 +5,9 @@ file for each kind of work; what they share is in loads.py. A workload that is n
 attribute `peers`, the names of the sides that it is compared with: `old.peers = ["kafka-3.9"]`.
 """
 
-from . import compacted, groups, idle, latency, offsets, old, partitions, restart, spread, start, sustained, throughput, transactions
+from . import (
+    compacted, groups, idle, latency, offsets, old, partitions, restart, spread, start, stock, sustained, throughput, transactions,
+)
 
 WORKLOADS = {
     "start": start.start,
@@ -28,4 +30,5 @@ WORKLOADS = {
     "backlog": sustained.backlog,
     "spread": spread.spread,
     "compacted": compacted.compacted,
+    "stock": stock.stock,
 }
