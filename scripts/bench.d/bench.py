@@ -95,7 +95,7 @@ class Bench:
 def sides_of(workload, arguments, known):
     """The sides that take turns in a workload, Klamm first."""
     peers = [] if arguments.no_peer else getattr(WORKLOADS[workload], "peers", [sides.NEWEST, sides.Floor.name])
-    chosen = [known[name] for name in ["klamm", *peers, *arguments.peer]]
+    chosen = [known[name] for name in dict.fromkeys(["klamm", *peers, *arguments.peer])]
     return [side for side in chosen if side.workloads is None or workload in side.workloads]
 
 
@@ -116,7 +116,8 @@ def run(arguments):
                 continue
             print(f"round {number} of {arguments.rounds}: {workload}, {side.title}", file=sys.stderr)
             try:
-                results.add(workload, side.name, run_once(workload, Bench(side, arguments, arguments.directory / f"{side.name}-{workload}")))
+                bench = Bench(side, arguments, arguments.directory / f"{side.name}-{workload}")
+                results.add(workload, side.name, run_once(workload, bench))
             except (Exception, SystemExit) as error:
                 failed.add((workload, side))
                 results.failures.append(f"{workload}, {side.title}, round {number}: {error}")

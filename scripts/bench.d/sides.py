@@ -122,10 +122,10 @@ class Floor(Side):
         return Program(home, [self.load, "floor", "--port", port, "--data", "data"], port, clean_codes=[-signal.SIGTERM])
 
 
-# What `--peer` knows; Apache Kafka and the floor are there without it.
-OPTIONAL = [KfakeInMemory.name, KfakeOnDisk.name]
+# What `--peer` knows; Apache Kafka and the floor are there without it, unless the run is without Kafka.
+OPTIONAL = [KfakeInMemory.name, KfakeOnDisk.name, Floor.name]
 # The order of the columns.
-ORDER = [Klamm.name, NEWEST, *OPTIONAL, Floor.name]
+ORDER = [Klamm.name, NEWEST, *OPTIONAL]
 
 
 def known(arguments):
