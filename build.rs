@@ -2,6 +2,7 @@
 //!
 //! Each measure is left out where it cannot work; the broker does the same without it in more memory.
 //!
+//! - RocksDB's static initialisers wait until RocksDB is needed: `link/rocksdb.ld`, `src/store/initialisers.rs`.
 //! - Relative relocations are packed: of 35,000 the dynamic linker reads 7 KB instead of 850.
 //! - The C++ library is linked into the broker: of 2 MB it needs few functions, which then stand together.
 
@@ -13,10 +14,17 @@ use std::process::Command;
 const PACKED_SINCE_GLIBC: (u32, u32) = (2, 36);
 
 fn main() {
+    println!("cargo::rustc-check-cfg=cfg(rocksdb_initialisers_are_deferred)");
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=link");
     println!("cargo::rerun-if-env-changed=CXX");
-    // Of a cross build, what this machine has says nothing about the machine that runs the broker.
-    if !is_linux_with_glibc() || variable("HOST") != variable("TARGET") {
+    if !is_linux_with_glibc() || has_linker_of_the_user() {
+        return;
+    }
+    println!("cargo::rustc-cfg=rocksdb_initialisers_are_deferred");
+    println!("cargo::rustc-link-arg=-T");
+    println!("cargo::rustc-link-arg={}", script("rocksdb.ld").display());
+    if is_cross_build() {
         return;
     }
     if glibc_version().is_some_and(|version| version >= PACKED_SINCE_GLIBC) {
@@ -29,6 +37,21 @@ fn main() {
 
 fn is_linux_with_glibc() -> bool {
     variable("CARGO_CFG_TARGET_OS") == "linux" && variable("CARGO_CFG_TARGET_ENV") == "gnu"
+}
+
+/// Whether cargo was told of a linker. Some, such as mold and gold, take no linker script that adds to their layout.
+fn has_linker_of_the_user() -> bool {
+    let flags = variable("CARGO_ENCODED_RUSTFLAGS");
+    env::var_os("RUSTC_LINKER").is_some() || flags.contains("linker") || flags.contains("fuse-ld")
+}
+
+/// Whether what this machine has says nothing about the machine that runs the broker.
+fn is_cross_build() -> bool {
+    variable("HOST") != variable("TARGET")
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(&variable("CARGO_MANIFEST_DIR")).join("link").join(name)
 }
 
 /// As `getconf` names it: "glibc 2.36".

@@ -41,7 +41,7 @@
 //!     proof of a view and the replay), `group/` (the rules of groups and offsets, pure), `transaction/` (those of
 //!     transactional ids, pure).
 //! 13. [`store`]: the view of coordinator logs in RocksDB. `view.rs` (what it can do), `rocks.rs`, `lazy.rs` (when it
-//!     is opened, and given up).
+//!     is opened, and given up), `initialisers.rs` (what RocksDB does before).
 //! 14. [`security`]: quotas and credentials as rules, pure. `limits.rs` (which quota counts), `rate.rs` (what is too
 //!     much), `scram.rs` (what is stored of a password). `handlers/quotas.rs` keeps the accounts.
 //!

@@ -4,7 +4,7 @@
 //! million entries cost disk instead of heap. It holds only what lies below the high watermark and can always be
 //! dropped and rebuilt from the log, so it never decides anything, knows no Kafka rule, and is never read to repair
 //! a log. [`view`] is what the coordinators see; `rocks.rs` is it on disk, and RocksDB's types stay in there;
-//! [`lazy`] opens it when it is needed and gives up one that fails.
+//! [`lazy`] opens it when it is needed and gives up one that fails; `initialisers.rs` lets RocksDB wait until then.
 //!
 //! The whole key space, a file for each family (the first byte of a key):
 //!
@@ -17,6 +17,7 @@
 //! coordinators.
 
 mod entries;
+mod initialisers;
 pub mod lazy;
 #[cfg(test)]
 pub mod memory;

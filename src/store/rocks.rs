@@ -15,7 +15,7 @@ use rocksdb::{
 
 use super::stamps::{self, Stamp};
 use super::view::{Change, Patience, Scan, Tier, View, ViewError, Visit};
-use super::{PartitionKey, entries};
+use super::{PartitionKey, entries, initialisers};
 
 /// Cap of what the view takes on the heap: block cache, index blocks and memtables together.
 const MEMORY_SIZE_BYTES: usize = 16 << 20;
@@ -38,6 +38,7 @@ pub struct RocksView {
 impl RocksView {
     /// Opens the view in `directory`, empty when there is none. Blocking.
     pub fn open(directory: &Path) -> Result<RocksView> {
+        initialisers::run();
         let db = DB::open(&database_options(), directory)
             .with_context(|| format!("open the view in {}", directory.display()))?;
         let mut at_once = WriteOptions::default();
