@@ -3,6 +3,7 @@
 //! Each measure is left out where it cannot work; the broker does the same without it in more memory.
 //!
 //! - RocksDB's static initialisers wait until RocksDB is needed: `link/rocksdb.ld`, `src/store/initialisers.rs`.
+//! - The functions that a start runs stand side by side: `link/start.ld`, written by `scripts/start-order`.
 //! - Relative relocations are packed: of 35,000 the dynamic linker reads 7 KB instead of 850.
 //! - The C++ library is linked into the broker: of 2 MB it needs few functions, which then stand together.
 
@@ -24,6 +25,10 @@ fn main() {
     println!("cargo::rustc-cfg=rocksdb_initialisers_are_deferred");
     println!("cargo::rustc-link-arg=-T");
     println!("cargo::rustc-link-arg={}", script("rocksdb.ld").display());
+    if variable("OPT_LEVEL") == "3" {
+        println!("cargo::rustc-link-arg-bins=-T");
+        println!("cargo::rustc-link-arg-bins={}", script("start.ld").display());
+    }
     if is_cross_build() {
         return;
     }
