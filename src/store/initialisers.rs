@@ -1,9 +1,9 @@
 //! RocksDB's static initialisers, run when the first view is opened instead of before `main`.
 //!
 //! A broker without groups and transactions never needs them: they are more than half of the instructions of a start
-//! and touch code all over RocksDB, 4 MiB of memory. `link/rocksdb.ld` takes them out of the list that the C runtime
-//! runs, and `build.rs` says whether it was used; otherwise, and with a RocksDB that is not in the broker, the table is
-//! empty and they have run before. Whoever calls RocksDB calls [`run`] first.
+//! and touch code all over RocksDB, 4 MiB of memory. `scripts/link/rocksdb.ld` takes them out of the list that the C
+//! runtime runs, and `scripts/link/build.rs` says whether it was used; otherwise, and with a RocksDB that is not in the
+//! broker, the table is empty and they have run before. Whoever calls RocksDB calls [`run`] first.
 
 #![allow(unsafe_code)]
 

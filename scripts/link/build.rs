@@ -2,8 +2,8 @@
 //!
 //! Each measure is left out where it cannot work; the broker does the same without it in more memory.
 //!
-//! - RocksDB's static initialisers wait until RocksDB is needed: `link/rocksdb.ld`, `src/store/initialisers.rs`.
-//! - The functions that a start runs stand side by side: `link/start.ld`, written by `scripts/start-order`.
+//! - RocksDB's static initialisers wait until RocksDB is needed: `rocksdb.ld`, `src/store/initialisers.rs`.
+//! - The functions that a start runs stand side by side: `start.ld`, written by `scripts/start-order`.
 //! - Relative relocations are packed: of 35,000 the dynamic linker reads 7 KB instead of 850.
 //! - The C++ library is linked into the broker: of 2 MB it needs few functions, which then stand together.
 
@@ -16,8 +16,7 @@ const PACKED_SINCE_GLIBC: (u32, u32) = (2, 36);
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(rocksdb_initialisers_are_deferred)");
-    println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=link");
+    println!("cargo::rerun-if-changed=scripts/link");
     println!("cargo::rerun-if-env-changed=CXX");
     if !is_linux_with_glibc() || has_linker_of_the_user() {
         return;
@@ -56,7 +55,7 @@ fn is_cross_build() -> bool {
 }
 
 fn script(name: &str) -> PathBuf {
-    Path::new(&variable("CARGO_MANIFEST_DIR")).join("link").join(name)
+    Path::new(&variable("CARGO_MANIFEST_DIR")).join("scripts/link").join(name)
 }
 
 /// As `getconf` names it: "glibc 2.36".
