@@ -17,7 +17,8 @@ const INIT_PRODUCER_ID: i16 = 22;
 const TRANSACTION_COORDINATOR: i8 = 1;
 const DESCRIBE_LOG_DIRS: i16 = 35;
 const TIMEOUT_MS: i32 = 30_000;
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Apache Kafka takes a minute to lead ten thousand new partitions, and longer on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_millis(20);
 const LATEST_TIMESTAMP: i64 = -1;
 const EARLIEST_TIMESTAMP: i64 = -2;
@@ -166,7 +167,7 @@ fn retry<T>(mut request: impl FnMut() -> anyhow::Result<Result<T, i16>>) -> anyh
     loop {
         match request()? {
             Ok(value) => return Ok(value),
-            Err(error_code) if Instant::now() > deadline => bail!("error code {error_code} for 30 seconds"),
+            Err(error_code) if Instant::now() > deadline => bail!("error code {error_code} for {PATIENCE:?}"),
             Err(_) => sleep(PAUSE),
         }
     }
