@@ -2,8 +2,9 @@
 
 from . import loads
 
-PARTITIONS = 10_000
-CONNECTIONS = 4
+TOPICS = 10
+PARTITIONS = 1_000
+CONNECTIONS = 5
 # Partitions in a request -> how often each pass writes every partition.
 TURNS = {100: 10, 1: 2}
 
@@ -11,13 +12,14 @@ TURNS = {100: 10, 1: 2}
 def spread(bench):
     """A record of 100 B to each of 10,000 partitions in turn: first 100 of them in a request, then one."""
     broker = bench.broker()
-    partitions = bench.scaled(PARTITIONS, multiple_of=CONNECTIONS * max(TURNS))
-    name = f"{partitions:,} partitions"
+    partitions = bench.scaled(PARTITIONS, multiple_of=max(TURNS))
+    total = TOPICS * partitions
+    name = f"{total:,} partitions"
     # A broker may leave work on a new partition to the first append, so both count.
-    cpu = loads.create(bench, broker, "spread", partitions, {})
+    cpu = sum(loads.create(bench, broker, f"spread-{topic}", partitions, {}) for topic in range(TOPICS))
     samples = {f"{name}, empty: memory, MiB": broker.memory_mib()}
     cpu += _write(bench, broker, partitions, max(TURNS), first_offset=0, turns=1)[0]
-    samples[f"{name}, created and written once: CPU us/partition"] = cpu / partitions * 1e6
+    samples[f"{name}, created and written once: CPU us/partition"] = cpu / total * 1e6
     samples[f"{name}, written once: memory, MiB"] = broker.memory_mib()
     written = 1
     for width, turns in TURNS.items():
@@ -31,14 +33,15 @@ def spread(bench):
                     samples[f"{prefix}: CPU us/append"] = cpu / done["records"] * 1e6
                 samples[f"{prefix}: appends/s"] = done["records"] / done["seconds"]
     samples[f"{name}, written: memory, MiB"] = broker.memory_mib()
-    _, read = bench.load(broker, "consume", topic="spread", partitions=partitions, check_crc="true")
-    bench.expect(read["records"], written * partitions, "records read back")
+    for topic in range(TOPICS):
+        _, read = bench.load(broker, "consume", topic=f"spread-{topic}", partitions=partitions, check_crc="true")
+        bench.expect(read["records"], written * partitions, "records read back")
     return samples
 
 
 def _write(bench, broker, partitions, width, first_offset, turns):
     """Write every partition `turns` times, `width` of them in a request, from idempotent producers."""
     return bench.load(
-        broker, "spread", topic="spread", partitions=partitions, connections=CONNECTIONS, in_flight=loads.IN_FLIGHT, width=width,
-        first_offset=first_offset, turns=turns, records=1, value_bytes=loads.SMALL_VALUE_BYTES, idempotent="true",
+        broker, "spread", topic="spread", topics=TOPICS, partitions=partitions, connections=CONNECTIONS, in_flight=loads.IN_FLIGHT,
+        width=width, first_offset=first_offset, turns=turns, records=1, value_bytes=loads.SMALL_VALUE_BYTES, idempotent="true",
     )

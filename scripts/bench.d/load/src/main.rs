@@ -26,7 +26,7 @@
 //!     klamm-load fill    LANES --requests N
 //!     klamm-load stream  LANES --rate-mb F --seconds F --window-seconds F
 //!     klamm-load drain   LANES --rate-mb F
-//!     klamm-load spread  LANES --connections N --width N --first-offset N --turns N --idempotent true|false
+//!     klamm-load spread  LANES --topics N --connections N --width N --first-offset N --turns N --idempotent true|false
 //!     klamm-load update  LANES --keys N --requests N --rate-mb F --limit-bytes N
 //!     klamm-load floor   --port N --data DIRECTORY
 //!     klamm-load newest  LANES --keys N --requests N

@@ -1,6 +1,7 @@
 //! Writes small batches to many partitions in turn, several partitions in a request, as producers of wide topics do.
 //!
-//! The partitions are divided over the connections, so that each partition is written in an order that is known.
+//! The topics are divided over the connections, so that each partition is written in an order that is known. Apache
+//! Kafka does not create ten thousand partitions in one topic, so there are several.
 
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -17,8 +18,11 @@ use crate::wire::{Connection, set_correlation_id};
 #[derive(Clone)]
 pub struct Load {
     pub address: String,
+    /// Topic i is called so with -i behind.
     pub topic: String,
-    pub partition_count: u64,
+    pub topic_count: u64,
+    /// Of each topic.
+    pub partition_count: i32,
     pub connection_count: u64,
     pub in_flight_limit: u64,
     /// Partitions in a request.
@@ -38,6 +42,7 @@ impl Load {
         Ok(Load {
             address: options.text("address")?,
             topic: options.text("topic")?,
+            topic_count: options.value("topics")?,
             partition_count: options.value("partitions")?,
             connection_count: options.value("connections")?,
             in_flight_limit: options.value("in-flight")?,
@@ -54,8 +59,9 @@ impl Load {
 /// Runs the load to its end; fails on the first answer that is not what such partitions must give.
 pub fn run(load: Load) -> anyhow::Result<Totals> {
     ensure!(
-        load.partition_count.is_multiple_of(load.connection_count * load.width as u64),
-        "the partitions do not divide over the connections and their requests"
+        load.topic_count.is_multiple_of(load.connection_count)
+            && load.partition_count.cast_unsigned().is_multiple_of(load.width as u32),
+        "the topics do not divide over the connections, or their partitions over the requests"
     );
     let begin = Arc::new(Barrier::new(load.connection_count as usize + 1));
     let mut threads = Vec::new();
@@ -74,7 +80,7 @@ pub fn run(load: Load) -> anyhow::Result<Totals> {
         totals.size_bytes += thread.join().expect("a lane returns its errors")?;
     }
     totals.duration = started.elapsed();
-    let append_count = load.turn_count * load.partition_count;
+    let append_count = load.turn_count * load.topic_count * load.partition_count as u64;
     totals.request_count = append_count / load.width as u64;
     totals.record_count = append_count * load.record_count as u64;
     Ok(totals)
@@ -85,14 +91,15 @@ struct Lane {
     connection: Connection,
     requests: Vec<SpreadRequest>,
     batch_size_bytes: usize,
-    first_partition: i32,
-    /// The offset that is due next, for each partition of the lane.
-    offsets: Vec<i64>,
 }
 
+/// A batch for each of some partitions that follow each other.
 struct SpreadRequest {
     bytes: Vec<u8>,
     batches_at: Vec<usize>,
+    first_partition: i32,
+    /// The offset that is due next, for each partition.
+    offsets: Vec<i64>,
 }
 
 impl Lane {
@@ -100,18 +107,18 @@ impl Lane {
         let mut connection = Connection::open(&load.address)?;
         let producer = if load.idempotent { Some(admin::init_producer_id(&mut connection)?) } else { None };
         let batch = batch::build(load.record_count, load.value_size_bytes, producer);
-        let share = (load.partition_count / load.connection_count) as i32;
-        let first_partition = index as i32 * share;
-        let partitions: Vec<i32> = (first_partition..first_partition + share).collect();
-        let requests = partitions
-            .chunks(load.width)
-            .map(|chunk| {
-                let (bytes, batches_at) = append::request(&load.topic, chunk, &batch);
-                SpreadRequest { bytes, batches_at }
-            })
-            .collect();
-        let offsets = vec![load.first_offset; partitions.len()];
-        Ok(Lane { connection, requests, batch_size_bytes: batch.len(), first_partition, offsets })
+        let partitions: Vec<i32> = (0..load.partition_count).collect();
+        let share = load.topic_count / load.connection_count;
+        let mut requests = Vec::new();
+        for topic_index in index * share..(index + 1) * share {
+            let topic = format!("{}-{topic_index}", load.topic);
+            for chunk in partitions.chunks(load.width) {
+                let (bytes, batches_at) = append::request(&topic, chunk, &batch);
+                let offsets = vec![load.first_offset; chunk.len()];
+                requests.push(SpreadRequest { bytes, batches_at, first_partition: chunk[0], offsets });
+            }
+        }
+        Ok(Lane { connection, requests, batch_size_bytes: batch.len() })
     }
 
     /// Returns the bytes of batches that were acknowledged.
@@ -123,19 +130,11 @@ impl Lane {
                 self.send(load, sent)?;
                 sent += 1;
             }
+            let request_index = (acknowledged % self.requests.len() as u64) as usize;
+            let request = &mut self.requests[request_index];
             let answer = self.connection.receive(acknowledged as i32)?;
-            let (offsets, first_partition) = (&mut self.offsets, self.first_partition);
             append::read_answer(answer, load.width, |partition, base_offset| {
-                let due = usize::try_from(partition - first_partition)
-                    .ok()
-                    .and_then(|index| offsets.get_mut(index))
-                    .with_context(|| format!("partition {partition} answers to another connection"))?;
-                ensure!(
-                    base_offset == *due,
-                    "partition {partition} got offset {base_offset} where {due} is due"
-                );
-                *due += load.record_count as i64;
-                Ok(())
+                request.acknowledge(partition, base_offset, load.record_count as i64)
             })
             .with_context(|| format!("produce request {acknowledged}"))?;
         }
@@ -145,7 +144,7 @@ impl Lane {
     fn send(&mut self, load: &Load, index: u64) -> anyhow::Result<()> {
         let turn = index / self.requests.len() as u64;
         let request_index = (index % self.requests.len() as u64) as usize;
-        let SpreadRequest { bytes, batches_at } = &mut self.requests[request_index];
+        let SpreadRequest { bytes, batches_at, .. } = &mut self.requests[request_index];
         set_correlation_id(bytes, index as i32);
         if load.idempotent {
             for batch_at in batches_at {
@@ -154,5 +153,17 @@ impl Lane {
             }
         }
         self.connection.send(bytes)
+    }
+}
+
+impl SpreadRequest {
+    fn acknowledge(&mut self, partition: i32, base_offset: i64, record_count: i64) -> anyhow::Result<()> {
+        let due = usize::try_from(partition - self.first_partition)
+            .ok()
+            .and_then(|index| self.offsets.get_mut(index))
+            .with_context(|| format!("partition {partition} is answered, but not asked for"))?;
+        ensure!(base_offset == *due, "partition {partition} got offset {base_offset} where {due} is due");
+        *due += record_count;
+        Ok(())
     }
 }
