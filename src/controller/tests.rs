@@ -4,6 +4,8 @@ mod bounds;
 mod leadership;
 mod security;
 
+use std::sync::Arc;
+
 use super::*;
 use crate::config::broker::BrokerConfig;
 use crate::config::dynamic::AlterOperation;
@@ -146,6 +148,31 @@ fn partitions_spread_over_brokers_and_directories() {
     let directories: std::collections::BTreeSet<_> =
         image.partitions.iter().filter_map(|partition| partition.directory_of(BrokerId(1))).collect();
     assert_eq!(directories.len(), 2, "both directories of broker 1 are used");
+}
+
+#[test]
+fn partitions_that_are_alike_share_an_image_until_one_changes() {
+    let mut cluster = Cluster::with_brokers(1);
+    cluster.create(manual("orders", &[(0, &[1]), (1, &[1]), (2, &[1])])).unwrap();
+    let is_shared = |cluster: &Cluster, one: usize, other: usize| {
+        let partitions = &cluster.image.topic("orders").unwrap().partitions;
+        assert_eq!(partitions[one] == partitions[other], Arc::ptr_eq(&partitions[one], &partitions[other]));
+        Arc::ptr_eq(&partitions[one], &partitions[other])
+    };
+    let before = cluster.image.clone();
+    let topic_id = before.topic("orders").unwrap().id;
+    let change = |partition: i32| {
+        MetadataRecord::PartitionChange(PartitionChangeRecord {
+            isr: Some(Vec::new()),
+            directories: Some(vec![Uuid::from_u128(9)]),
+            ..PartitionChangeRecord::new(topic_id, PartitionIndex(partition))
+        })
+    };
+    cluster.image.replay(&change(1), Offset(90)).unwrap();
+    assert!(!is_shared(&cluster, 0, 1) && !is_shared(&cluster, 1, 2));
+    cluster.image.replay(&change(2), Offset(91)).unwrap();
+    assert!(is_shared(&cluster, 1, 2), "they are alike again");
+    assert_eq!(before.topic("orders").unwrap().partitions[1].isr, [BrokerId(1)], "an image never changes");
 }
 
 #[test]

@@ -25,7 +25,7 @@ use crate::raft::types::{Entry, LogId, TypeConfig, Vote};
 /// Entries that stay decoded in memory, at most; more only while they are not on disk.
 const MAX_RECENT_ENTRY_COUNT: usize = 1024;
 /// Records of these entries, at most.
-const MAX_RECENT_RECORD_COUNT: usize = 20_000;
+const MAX_RECENT_RECORD_COUNT: usize = 1_000;
 /// Requests that wait for the raft-io thread; whoever sends one more waits.
 const MAX_WAITING_REQUEST_COUNT: usize = 64;
 
