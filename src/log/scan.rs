@@ -180,7 +180,9 @@ pub struct BatchScan<'a> {
     position: u64,
     limit: u64,
     buffer: Vec<u8>,
+    /// Where in the file the buffer begins, and how much of it holds bytes of the file.
     buffer_position: u64,
+    held_size: usize,
 }
 
 /// Bytes that a walk over whole batches reads at once.
@@ -188,7 +190,7 @@ const BATCH_WINDOW_SIZE: usize = 256 * 1024;
 
 impl<'a> BatchScan<'a> {
     pub fn new(file: &'a File, position: u64, limit: u64) -> BatchScan<'a> {
-        BatchScan { file, position, limit, buffer: Vec::new(), buffer_position: position }
+        BatchScan { file, position, limit, buffer: Vec::new(), buffer_position: position, held_size: 0 }
     }
 
     /// The next batch with its header, or `None` at the limit. After an error the walk stands where it was.
@@ -221,17 +223,22 @@ impl<'a> BatchScan<'a> {
 
     /// Makes the buffer hold `size` bytes from the position, which are known to be in the file.
     fn fill(&mut self, size: usize) -> io::Result<()> {
-        let buffer_end = self.buffer_position + self.buffer.len() as u64;
-        if self.position >= self.buffer_position && self.position + size as u64 <= buffer_end {
+        // The walk only goes forward, and not beyond what the buffer holds.
+        let start = (self.position - self.buffer_position) as usize;
+        if start + size <= self.held_size {
             return Ok(());
         }
         let window_size = (self.limit - self.position).min(size.max(BATCH_WINDOW_SIZE) as u64) as usize;
-        self.buffer.resize(window_size, 0);
-        self.buffer_position = self.position;
-        let result = self.file.read_exact_at(&mut self.buffer, self.position);
-        if result.is_err() {
-            self.buffer.clear();
+        // The first part of a batch that did not fit is there already, and is not read again.
+        self.buffer.copy_within(start..self.held_size, 0);
+        let kept_size = self.held_size - start;
+        (self.buffer_position, self.held_size) = (self.position, 0);
+        if self.buffer.len() < window_size {
+            self.buffer.resize(window_size, 0);
         }
-        result
+        self.file
+            .read_exact_at(&mut self.buffer[kept_size..window_size], self.position + kept_size as u64)?;
+        self.held_size = window_size;
+        Ok(())
     }
 }
