@@ -23,6 +23,7 @@ use super::error_codes::ErrorCodes;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::fetch::IsolationLevel;
 use crate::protocol::ids::{LeaderEpoch, Offset, PartitionIndex, Timestamp};
+use crate::replication::partition::check_epoch;
 use crate::replication::replica::Replica;
 
 const LATEST: i64 = -1;
@@ -135,8 +136,15 @@ async fn find(
     if context.version < needed_version {
         return Err(ErrorCode::UnsupportedVersion);
     }
-    let replica = context.services.leader_by_name(topic, PartitionIndex(partition.partition_index))?;
-    replica.check_epoch(LeaderEpoch(partition.current_leader_epoch))?;
+    let (index, known_epoch) =
+        (PartitionIndex(partition.partition_index), LeaderEpoch(partition.current_leader_epoch));
+    // A tool that asks for the ends of all partitions makes no replica of those without a record.
+    if let Some(epoch) = context.services.unused_by_name(topic, index) {
+        check_epoch(known_epoch, epoch)?;
+        return Ok(find_in_empty_log(partition.timestamp, epoch));
+    }
+    let replica = context.services.leader_by_name(topic, index)?;
+    replica.check_epoch(known_epoch)?;
     // A follower or a debugging client sees the whole log.
     let limit = match isolation {
         Some(isolation) => replica.read_limit(isolation),
@@ -151,6 +159,16 @@ async fn find(
         }
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(Found::NOTHING),
         timestamp => search(replica, timestamp, limit).await,
+    }
+}
+
+/// What a log answers that has begun with this leader epoch and has no record.
+fn find_in_empty_log(timestamp: i64, epoch: LeaderEpoch) -> Found {
+    match timestamp {
+        LATEST | EARLIEST | EARLIEST_LOCAL => {
+            Found { timestamp: Timestamp::NONE, offset: Offset::ZERO, epoch }
+        }
+        _ => Found::NOTHING,
     }
 }
 

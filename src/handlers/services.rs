@@ -15,7 +15,7 @@ use crate::controller::{Answer, ClusterImage, Command, CreateTopic, Partitioning
 use crate::env::clock::Clock;
 use crate::env::rng::Rng;
 use crate::protocol::errors::{ApiError, ErrorCode};
-use crate::protocol::ids::{BrokerId, Offset, PartitionIndex, TopicId};
+use crate::protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId};
 use crate::raft::Quorum;
 use crate::replication::registry::Registry;
 use crate::replication::replica::Replica;
@@ -84,6 +84,11 @@ impl Services {
         let image = self.image();
         let topic = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         self.leader(topic, partition)
+    }
+
+    /// The leader epoch of a partition that this broker leads and that was never used ([`Registry::unused`]).
+    pub fn unused_by_name(&self, topic: &str, partition: PartitionIndex) -> Option<LeaderEpoch> {
+        self.replicas.unused(self.image().topic(topic)?, partition)
     }
 
     /// As [`Services::leader_by_name`], but a topic that does not exist is UNKNOWN_TOPIC_ID.

@@ -3,7 +3,19 @@
 //! Pure: no log, no clock, no lock. The replica feeds it log end offsets and reads the high watermark.
 //! Kafka: `Partition`, KIP-497 for the maximal ISR.
 
+use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::{BrokerId, LeaderEpoch, Offset};
+
+/// KIP-320: a client that names a leader epoch is answered by that epoch's leader only.
+pub fn check_epoch(known_to_client: LeaderEpoch, epoch: LeaderEpoch) -> Result<(), ErrorCode> {
+    if known_to_client == LeaderEpoch::NONE || known_to_client == epoch {
+        Ok(())
+    } else if known_to_client < epoch {
+        Err(ErrorCode::FencedLeaderEpoch)
+    } else {
+        Err(ErrorCode::UnknownLeaderEpoch)
+    }
+}
 
 /// The leader's side of a partition in one leader epoch.
 #[derive(Debug)]

@@ -31,7 +31,7 @@ use crate::log::files::FileCache;
 use crate::log::log::{Log, OpenOptions, RemovedDirectory};
 use crate::log::recovery::OpenError;
 use crate::protocol::errors::ErrorCode;
-use crate::protocol::ids::{BrokerId, Offset, PartitionIndex, Timestamp, TopicId, Uuid};
+use crate::protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicId, Uuid};
 
 /// What a topic runs with: its own values over the broker's.
 pub type TopicConfigs = Arc<dyn Fn(&TopicImage) -> Arc<TopicConfig> + Send + Sync>;
@@ -207,6 +207,15 @@ impl Registry {
             Some(Held::Quarantined { .. }) => Err(ErrorCode::KafkaStorageError),
             None => self.make(topic.id, index),
         }
+    }
+
+    /// The leader epoch of a partition that this broker leads and nobody has used: it has no replica and no file, and its
+    /// log is empty. `None` when [`Registry::leader`] has to be asked.
+    pub fn unused(&self, topic: &TopicImage, index: PartitionIndex) -> Option<LeaderEpoch> {
+        let partition = topic.partition(index)?;
+        let is_leader = partition.leader == self.options.me && self.directory_of(partition).is_some();
+        let is_unused = is_leader && !self.held.read().contains_key(&(topic.id, index));
+        is_unused.then_some(partition.leader_epoch)
     }
 
     fn make(&self, topic_id: TopicId, index: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
@@ -456,3 +465,6 @@ impl Registry {
         self.graveyard.remove_due(self.options.clock.now())
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::cleaner::Cleaning;
 use super::flusher::{Flush, Flusher};
-use super::partition::Leadership;
+use super::partition::{Leadership, check_epoch};
 use super::subscription::{Slot, Subscribers, Subscription};
 use super::traffic::Traffic;
 use super::transactions::Verification;
@@ -231,14 +231,7 @@ impl Replica {
 
     /// KIP-320: a client that knows another leader epoch than ours is told which of us is behind.
     pub fn check_epoch(&self, known_to_client: LeaderEpoch) -> Result<(), ErrorCode> {
-        let epoch = self.leader_epoch();
-        if known_to_client == LeaderEpoch::NONE || known_to_client == epoch {
-            Ok(())
-        } else if known_to_client < epoch {
-            Err(ErrorCode::FencedLeaderEpoch)
-        } else {
-            Err(ErrorCode::UnknownLeaderEpoch)
-        }
+        check_epoch(known_to_client, self.leader_epoch())
     }
 
     /// Appends validated batches of a client and patches their offsets in place.
