@@ -14,6 +14,9 @@ use super::flusher::{self, Flush};
 use super::registry::Registry;
 use crate::env::clock::Clock;
 
+/// How long after segments were sealed the checkpoint says that they are on disk; several share it.
+const SEALED_CHECKPOINT_MS: i64 = 1_000;
+
 /// Wakes a thread that works by itself: there is something for it to do.
 #[derive(Default)]
 pub struct Signal {
@@ -146,6 +149,11 @@ impl<'a> Schedule<'a> {
 
     fn do_what_is_due(&mut self) {
         let now = self.clock.uptime_ms();
+        if self.registry.flusher.take_sealed() {
+            // A recovery after a crash reads what lies behind the checkpoint: never more than what is not sealed, however
+            // much has come since the last one.
+            self.checkpoint_at = self.checkpoint_at.min(now.saturating_add(SEALED_CHECKPOINT_MS));
+        }
         if now >= self.retention_at {
             self.registry.apply_retention();
             self.retention_at = now.saturating_add(self.intervals.retention_ms);
@@ -174,3 +182,6 @@ impl<'a> Schedule<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

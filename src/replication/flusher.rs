@@ -5,10 +5,12 @@
 //! that have come meanwhile. It starts with the first request and sleeps without ticking.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use parking_lot::Mutex;
 
+use super::chores::Signal;
 use super::replica::Replica;
 
 /// What is to be brought to disk.
@@ -28,26 +30,48 @@ const QUEUE_LENGTH: usize = 4096;
 
 /// Handle to the flush thread; clones share it.
 #[derive(Clone, Default)]
-pub struct Flusher(Arc<Mutex<Option<SyncSender<Request>>>>);
+pub struct Flusher {
+    sender: Arc<Mutex<Option<SyncSender<Request>>>>,
+    news: Arc<News>,
+}
+
+/// What the chores are told.
+#[derive(Default)]
+struct News {
+    /// Sealed segments have reached the disk, which no checkpoint says yet.
+    has_sealed: AtomicBool,
+    signal: Arc<Signal>,
+}
 
 impl Flusher {
+    /// `signal` wakes the chores.
+    pub fn new(signal: Arc<Signal>) -> Flusher {
+        let news = Arc::new(News { signal, ..News::default() });
+        Flusher { sender: Arc::default(), news }
+    }
+
+    /// Whether sealed segments have reached the disk since the last call.
+    pub fn take_sealed(&self) -> bool {
+        self.news.has_sealed.swap(false, Ordering::AcqRel)
+    }
+
     /// Asks for `replica` to be brought to disk.
     pub fn request(&self, replica: Arc<Replica>, what: Flush) {
-        let sender = self.0.lock().get_or_insert_with(start).clone();
+        let sender = self.sender.lock().get_or_insert_with(|| start(self.news.clone())).clone();
         sender.send((replica, what)).expect("the flush thread lives as long as its handle");
     }
 }
 
-fn start() -> SyncSender<Request> {
+fn start(news: Arc<News>) -> SyncSender<Request> {
     let (sender, requests) = sync_channel(QUEUE_LENGTH);
     std::thread::Builder::new()
         .name("flusher".into())
-        .spawn(move || run(requests))
+        .spawn(move || run(requests, &news))
         .expect("the operating system gives one more thread");
     sender
 }
 
-fn run(requests: Receiver<Request>) {
+fn run(requests: Receiver<Request>, news: &News) {
     while let Ok(first) = requests.recv() {
         let mut group: Vec<Request> = vec![first];
         for (replica, what) in requests.try_iter() {
@@ -56,8 +80,13 @@ fn run(requests: Receiver<Request>) {
                 group.push((replica, what));
             }
         }
+        let has_sealed = group.iter().any(|(_, what)| *what == Flush::Sealed);
         for (replica, what) in group {
             flush(&replica, what);
+        }
+        if has_sealed {
+            news.has_sealed.store(true, Ordering::Release);
+            news.signal.raise();
         }
     }
 }

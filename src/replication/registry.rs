@@ -103,7 +103,7 @@ pub struct Registry {
     /// The metadata as far as this broker's partitions have followed it.
     image: ArcSwap<ClusterImage>,
     pub(super) rng: Rng,
-    flusher: Flusher,
+    pub(super) flusher: Flusher,
     pub(super) writing_checkpoints: Mutex<()>,
     pub(super) held: RwLock<HashMap<(TopicId, PartitionIndex), Held>>,
     pub(super) graveyard: Graveyard,
@@ -117,9 +117,9 @@ impl Registry {
     pub fn new(options: RegistryOptions) -> Registry {
         Registry {
             image: ArcSwap::new(options.image.clone()),
+            flusher: Flusher::new(options.signal.clone()),
             options,
             rng: Rng::system(),
-            flusher: Flusher::default(),
             writing_checkpoints: Mutex::new(()),
             held: RwLock::default(),
             graveyard: Graveyard::default(),
