@@ -8,7 +8,7 @@ BUILD_PACKAGES=(build-essential cmake libclang-dev)
 # shellcheck disable=SC2034
 PEER_PACKAGES=(openjdk-17-jdk-headless maven kcat)
 # shellcheck disable=SC2034
-COUNT_PACKAGES=(valgrind)
+COUNT_PACKAGES=(valgrind strace)
 # shellcheck disable=SC2034
 GO_PACKAGES=(golang)
 # shellcheck disable=SC2034
@@ -24,6 +24,7 @@ present() {
     openjdk-17-jdk-headless) has javac ;;
     maven) has mvn ;;
     kcat) has kcat ;;
+    strace) has strace ;;
     valgrind) has valgrind && has callgrind_control ;;
     python3-venv) python3 -c 'import ensurepip, venv' >/dev/null 2>&1 ;;
     nodejs) has node ;;

@@ -9,12 +9,14 @@ use crate::admin;
 use crate::batch;
 use crate::digest::Digest;
 use crate::options::{Options, Totals};
-use crate::wire::{Connection, Reader, Request};
+use crate::wire::{Connection, HEADER_SIZE_BYTES, Reader, Request};
 
 const FETCH: i16 = 1;
 // The Java consumer's defaults.
 const MAX_BYTES: i32 = 50 * 1024 * 1024;
 pub const CONSUMER_LIMITS: FetchLimits = FetchLimits { max_wait_ms: 500, max_partition_bytes: 1024 * 1024 };
+/// Where the session id stands in a Fetch v12: behind the header, the replica id, three limits and the isolation level.
+const SESSION_AT: usize = HEADER_SIZE_BYTES + 4 * 4 + 1;
 /// Below the end of a partition an answer without records is an error, but a first one may come early.
 const EMPTY_ANSWER_LIMIT: u32 = 3;
 
@@ -68,7 +70,7 @@ fn read_partition(
     let mut empty_answers = 0;
     while position < end {
         request[offset_at..offset_at + 8].copy_from_slice(&i64::to_be_bytes(position));
-        let mut records = read_records(connection.call(&request)?)?;
+        let (_, mut records) = read_records(connection.call(&request)?)?;
         totals.request_count += 1;
         let before = position;
         while let Some(batch) = batch::next(&mut records) {
@@ -104,13 +106,19 @@ pub fn fetch_request(topic: &str, partition: i32, limits: &FetchLimits) -> (Vec<
     (request.finish(), offset_at)
 }
 
-/// The records in a Fetch v12 answer about one partition.
-pub fn read_records(mut answer: Reader<'_>) -> anyhow::Result<&[u8]> {
+/// Makes a request of `fetch_request` one of a fetch session; the id 0 and the epoch 0 ask for a new one.
+pub fn set_session(request: &mut [u8], session_id: i32, epoch: i32) {
+    request[SESSION_AT..SESSION_AT + 4].copy_from_slice(&session_id.to_be_bytes());
+    request[SESSION_AT + 4..SESSION_AT + 8].copy_from_slice(&epoch.to_be_bytes());
+}
+
+/// The session id and the records in a Fetch v12 answer about one partition.
+pub fn read_records(mut answer: Reader<'_>) -> anyhow::Result<(i32, &[u8])> {
     answer.tags()?;
     answer.i32()?; // throttle time
     let error_code = answer.i16()?;
     ensure!(error_code == 0, "error code {error_code} for the fetch");
-    answer.i32()?; // session id
+    let session_id = answer.i32()?;
     ensure!(answer.compact_count()? == 1, "the answer is not about one topic");
     answer.compact_bytes()?;
     ensure!(answer.compact_count()? == 1, "the answer is not about one partition");
@@ -123,5 +131,5 @@ pub fn read_records(mut answer: Reader<'_>) -> anyhow::Result<&[u8]> {
         answer.tags()?;
     }
     answer.i32()?; // preferred read replica
-    answer.compact_bytes()
+    Ok((session_id, answer.compact_bytes()?))
 }

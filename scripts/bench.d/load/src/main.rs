@@ -10,7 +10,7 @@
 //!                        [--codec none|gzip|snappy|lz4|zstd]
 //!     klamm-load pace    --address HOST:PORT --topic NAME --rate F --seconds F --value-bytes N
 //!     klamm-load consume --address HOST:PORT --topic NAME --partitions N --check-crc true|false
-//!     klamm-load fetch   --address HOST:PORT --topic NAME --requests N --limit-bytes N
+//!     klamm-load fetch   --address HOST:PORT --topic NAME --requests N --limit-bytes N --session true|false
 //!     klamm-load commit  --address HOST:PORT --topic NAME --connections N --in-flight N --requests N
 //!     klamm-load transactions --address HOST:PORT --topic NAME --producers N --partitions N --transactions N
 //!                        --records N --value-bytes N --classic true|false

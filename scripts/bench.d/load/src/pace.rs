@@ -104,7 +104,7 @@ fn consume(
     let mut empty_answers = 0;
     while position < record_count {
         patch_i64(&mut request, offset_at, position as i64);
-        let mut records = read_records(connection.call(&request)?)?;
+        let (_, mut records) = read_records(connection.call(&request)?)?;
         let now = Instant::now();
         empty_answers = if records.is_empty() { empty_answers + 1 } else { 0 };
         ensure!(empty_answers < EMPTY_ANSWER_LIMIT, "no record at offset {position}");

@@ -39,7 +39,7 @@ impl Tail<'_> {
             // Known before the fetch, so that an answer without records is one that should have had some.
             let written = self.end.load(Ordering::Acquire) != i64::MAX;
             patch_i64(&mut request, offset_at, position);
-            let mut records = read_records(self.connection.call(&request)?)
+            let (_, mut records) = read_records(self.connection.call(&request)?)
                 .with_context(|| format!("fetch from {position}"))?;
             let before = position;
             while let Some(batch) = batch::next(&mut records) {

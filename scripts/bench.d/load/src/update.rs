@@ -237,7 +237,7 @@ fn check_partition(
     let mut position = 0;
     while position < end {
         patch_i64(&mut request, offset_at, position);
-        let mut records = read_records(connection.call(&request)?)?;
+        let (_, mut records) = read_records(connection.call(&request)?)?;
         totals.request_count += 1;
         let before = position;
         while let Some(batch) = batch::next(&mut records) {

@@ -14,6 +14,8 @@ const FRAME_LIMIT_BYTES: usize = 64 * 1024 * 1024;
 const CLIENT_ID: &str = "klamm-load";
 /// Where a request's correlation id stands: after the length prefix, the API key and the version.
 const CORRELATION_ID_AT: usize = 8;
+/// Of a flexible request: length prefix, API key, version, correlation id, client id, no tagged fields.
+pub const HEADER_SIZE_BYTES: usize = CORRELATION_ID_AT + 4 + 2 + CLIENT_ID.len() + 1;
 
 pub struct Connection {
     stream: TcpStream,
