@@ -171,7 +171,7 @@ fn new_groups(
         },
         commit_timeout_ms: broker.group.offsets_commit_timeout_ms.into(),
     };
-    let carry_out: CarryOut<GroupShard> = Box::new(|_, _, nothing| match nothing {});
+    let carry_out: CarryOut<GroupShard> = Box::new(|_, _, nothing, _| match nothing {});
     let topic = CoordinatorTopic::ConsumerOffsets;
     new_runtime(parts, topic, view, Box::new(new_shard), Box::new(settings), carry_out)
 }
@@ -208,7 +208,7 @@ fn new_transactions(
     });
     let begun = markers.clone();
     let carry_out: CarryOut<TransactionShard> =
-        Box::new(move |partition, epoch, effect| begun.begin(partition, epoch, effect));
+        Box::new(move |partition, epoch, effect, bringer| begun.begin(partition, epoch, effect, bringer));
     let topic = CoordinatorTopic::TransactionState;
     let runtime = new_runtime(parts, topic, view, Box::new(new_shard), Box::new(settings), carry_out);
     let asker: Arc<dyn Asker> = runtime.clone();

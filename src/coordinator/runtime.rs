@@ -55,8 +55,18 @@ pub struct Settings {
 /// Work for a thread that may block.
 pub type Job = Box<dyn FnOnce() + Send>;
 
+/// Whose thread brings an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bringer {
+    /// A request's, which has no lock: the work can be done at once, and may submit to any coordinator.
+    Request,
+    /// That of a deadline, a load, or whoever has moved a high watermark, which may have the lock of a log: work must
+    /// not begin in it.
+    Other,
+}
+
 /// What does the work of a shard's effects.
-pub type CarryOut<S> = Box<dyn Fn(PartitionIndex, LeaderEpoch, <S as Shard>::Effect) + Send + Sync>;
+pub type CarryOut<S> = Box<dyn Fn(PartitionIndex, LeaderEpoch, <S as Shard>::Effect, Bringer) + Send + Sync>;
 
 /// What a runtime is made of.
 pub struct Options<S: Shard> {
@@ -69,7 +79,7 @@ pub struct Options<S: Shard> {
     pub settings: Box<dyn Fn(PartitionIndex) -> Settings + Send + Sync>,
     /// Brings work to the blocking pool.
     pub background: Box<dyn Fn(Job) + Send + Sync>,
-    /// Begins what a shard has asked for, as its coordinator of that epoch; called without any lock.
+    /// Begins what a shard has asked for, as its coordinator of that epoch; called without the lock of a slot.
     pub carry_out: CarryOut<S>,
 }
 

@@ -1,6 +1,6 @@
 //! EndTxn (key 26), v0-5: commits a transaction, or aborts it (KIP-98). v5 is told who the producer is from here on: each
-//! transaction has an epoch of its own (KIP-890). The markers are written behind the answer.
-//! Kafka: `KafkaApis.handleEndTxnRequest`.
+//! transaction has an epoch of its own (KIP-890). The markers are written before the answer where nobody has to be waited
+//! for, else behind it. Kafka: `KafkaApis.handleEndTxnRequest`.
 
 use kafka_protocol::messages::{EndTxnRequest, EndTxnResponse};
 

@@ -1,22 +1,24 @@
 //! Ends transactions where they took place: one marker into each partition of a prepared transaction, tried again until
 //! it is there, and then the word to the transaction coordinator that all are written.
 //!
-//! It goes on until the coordinator's term is over; the next one begins with [`WriteMarkers`] of its own, and no more
-//! than one task at a time works for a transactional id. Nothing runs while no transaction ends. Kafka:
+//! The thread of the request that ends a small transaction does that itself; what it would have to wait for is left to a
+//! task. That goes on until the coordinator's term is over; the next one begins with [`WriteMarkers`] of its own, and no
+//! two work for a transactional id at a time. Nothing runs while no transaction ends. Kafka:
 //! `TransactionMarkerChannelManager`, `TransactionMarkerRequestCompletionHandler`.
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
-use crate::coordinator::runtime::{Runtime, Submitted};
+use crate::coordinator::runtime::{Bringer, Runtime, Submitted};
 use crate::coordinator::shard::TransactionMarker;
 use crate::coordinator::transaction::command::{Command, Response, TopicPartition, Transition, WriteMarkers};
 use crate::coordinator::transaction::shard::TransactionShard;
@@ -26,6 +28,9 @@ use crate::protocol::ids::{LeaderEpoch, PartitionIndex};
 /// How many markers of a transaction are waited for at once.
 const MOST_AT_ONCE: usize = 64;
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How often the thread of a request goes on with a transaction that it has ended: once for each marker that is written
+/// at once, and once for the word to the coordinator. It is a worker's thread, and others wait for it.
+const MOST_STEPS_AT_ONCE: usize = 5;
 
 /// A marker on its way; it is appended when the future is polled first, and not after that was dropped.
 pub type Writing = Pin<Box<dyn Future<Output = Result<(), ErrorCode>> + Send>>;
@@ -79,8 +84,24 @@ struct Task {
     number: u64,
     /// Whose wish it is: that of the greatest counts.
     asked_at: (LeaderEpoch, Transition),
-    handle: JoinHandle<()>,
+    /// `None` while the thread of a request does it.
+    handle: Option<AbortHandle>,
+    /// Told, by being closed, when the work has ended or is dropped.
+    ended: oneshot::Receiver<()>,
 }
+
+impl Task {
+    /// Ends it; returns what is closed when it has ended.
+    fn abort(self) -> oneshot::Receiver<()> {
+        if let Some(handle) = self.handle {
+            handle.abort();
+        }
+        self.ended
+    }
+}
+
+/// All that is to be done to end a transaction.
+type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What the coordinator of a partition wants in one of its terms.
 struct Asked {
@@ -122,12 +143,23 @@ impl Markers {
         assert!(self.asker.set(asker).is_ok(), "markers are written for one runtime");
     }
 
-    /// Begins `work` for the coordinator of `partition` in the term of `epoch`. What was under way for the same
-    /// transactional id ends: it is of an earlier load, or its last step is behind it. What a coordinator asks for after
-    /// a later one has asked is left: nothing keeps the two in order, for they have left their locks.
-    pub fn begin(self: &Arc<Self>, partition: PartitionIndex, epoch: LeaderEpoch, work: WriteMarkers) {
+    /// Begins `work` for the coordinator of `partition` in the term of `epoch`. If a request brings it and nobody has to
+    /// be waited for, it is done on return: no other thread is woken, and the producer that is told of the end finds its
+    /// transaction complete.
+    ///
+    /// What was under way for the same transactional id ends: it is of an earlier load, or its last step is behind it.
+    /// What a coordinator asks for after a later one has asked is left: nothing keeps the two in order, for they have
+    /// left their locks.
+    pub fn begin(
+        self: &Arc<Self>,
+        partition: PartitionIndex,
+        epoch: LeaderEpoch,
+        work: WriteMarkers,
+        bringer: Bringer,
+    ) {
         let key = (partition, work.transactional_id.clone());
         let asked_at = (epoch, work.transition);
+        let (ending, ended) = oneshot::channel();
         let mut under_way = self.under_way.lock();
         if under_way.tasks.get(&key).is_some_and(|task| task.asked_at > asked_at) {
             tracing::info!(transactional_id = %key.1, %partition, %epoch, "markers of an earlier term are left to the later one");
@@ -135,12 +167,13 @@ impl Markers {
         }
         under_way.begun_count += 1;
         let number = under_way.begun_count;
-        let before = under_way.tasks.remove(&key).map(|task| {
-            task.handle.abort();
-            task.handle
-        });
+        let before = under_way.tasks.insert(key.clone(), Task { number, asked_at, handle: None, ended });
+        drop(under_way);
+        let before = before.map(Task::abort);
+        let is_at_once = bringer == Bringer::Request && before.is_none();
         let (this, own_key) = (self.clone(), key.clone());
-        let handle = self.options.control.spawn(async move {
+        let mut end: Ending = Box::pin(async move {
+            let _ending: oneshot::Sender<()> = ending;
             if let Some(before) = before {
                 // A late marker of its own would end what the producer has begun since; how it ended does not matter.
                 let _ = before.await;
@@ -151,12 +184,26 @@ impl Markers {
                 tasks.remove(&own_key);
             }
         });
-        under_way.tasks.insert(key, Task { number, asked_at, handle });
+        if is_at_once && self.is_done_at_once(&mut end) {
+            return;
+        }
+        // Nobody is there when somebody else has begun meanwhile, who waits until `end` is dropped, or when all stops.
+        if let Some(task) = self.under_way.lock().tasks.get_mut(&key).filter(|task| task.number == number) {
+            task.handle = Some(self.options.control.spawn(end).abort_handle());
+        }
+    }
+
+    /// Goes on with `end` in this thread, without waiting; whether there is nothing left to do.
+    fn is_done_at_once(&self, end: &mut Ending) -> bool {
+        // What it begins to wait for is waited for there.
+        let _control = self.options.control.enter();
+        let mut context = Context::from_waker(Waker::noop());
+        (0..MOST_STEPS_AT_ONCE).any(|_| end.as_mut().poll(&mut context).is_ready())
     }
 
     /// The broker stops, and leads nothing by now: what is under way ends where it is.
     pub fn stop(&self) {
-        self.under_way.lock().tasks.drain().for_each(|(_, task)| task.handle.abort());
+        self.under_way.lock().tasks.drain().for_each(|(_, task)| drop(task.abort()));
     }
 
     async fn end(&self, asked: Asked) {
@@ -223,7 +270,7 @@ impl Markers {
                 tracing::info!(%transactional_id, %topic, %partition, "a partition of a transaction is gone and needs no marker");
                 begun.push(Begun::Ended(Ok(())));
             }
-            // To begin a marker is to append it: what else the control thread does has its turn before the next.
+            // To begin a marker is to append it: what else the thread does has its turn before the next.
             tokio::task::yield_now().await;
         }
         for ((topic, partition), outcome) in chunk.iter().zip(all(begun).await) {

@@ -102,7 +102,7 @@ impl Machine {
                 commit_timeout_ms: 5_000,
             }),
             background: Box::new(move |job| queue.lock().push_back(job)),
-            carry_out: Box::new(|_, _, _| {}),
+            carry_out: Box::new(|_, _, _, _| {}),
         })
     }
 

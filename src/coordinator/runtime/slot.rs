@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::active::{Active, Lost};
 use super::submitted::Submitted;
 use super::waiting::Turn;
-use super::{Runtime, SlotState};
+use super::{Bringer, Runtime, SlotState};
 use crate::coordinator::log::WatermarkListener;
 use crate::coordinator::shard::Shard;
 use crate::protocol::errors::{ApiError, ErrorCode};
@@ -110,7 +110,7 @@ impl<S: Shard> Slot<S> {
         runtime: &Runtime<S>,
         work: impl FnOnce(&mut Active<S>, &mut Turn<S>) -> Result<T, Lost>,
     ) -> Result<T, ApiError> {
-        let result = self.take_turn_in(runtime, self.state.lock(), work, |_, _| {});
+        let result = self.take_turn_in(runtime, self.state.lock(), Bringer::Other, work, |_, _| {});
         self.catch_up(runtime);
         result
     }
@@ -120,6 +120,7 @@ impl<S: Shard> Slot<S> {
         &self,
         runtime: &Runtime<S>,
         mut state: MutexGuard<'_, State<S>>,
+        bringer: Bringer,
         work: impl FnOnce(&mut Active<S>, &mut Turn<S>) -> Result<T, Lost>,
         at_end: impl FnOnce(&mut Active<S>, &mut Turn<S>),
     ) -> Result<T, ApiError> {
@@ -155,7 +156,7 @@ impl<S: Shard> Slot<S> {
         let effects = if result.is_ok() { turn.take_effects() } else { Vec::new() };
         turn.end();
         for effect in effects {
-            (runtime.options.carry_out)(self.of.partition, self.epoch, effect);
+            (runtime.options.carry_out)(self.of.partition, self.epoch, effect, bringer);
         }
         result
     }
@@ -164,7 +165,7 @@ impl<S: Shard> Slot<S> {
     pub fn submit(&self, runtime: &Runtime<S>, command: S::Command) -> Submitted<S::Response> {
         let mut own = None;
         let work = |active: &mut Active<S>, turn: &mut Turn<S>| active.submit(runtime, command, turn);
-        let taken = self.take_turn_in(runtime, self.state.lock(), work, |active, turn| {
+        let taken = self.take_turn_in(runtime, self.state.lock(), Bringer::Request, work, |active, turn| {
             own = Some(active.take_answer(turn));
         });
         self.catch_up(runtime);
@@ -189,7 +190,7 @@ impl<S: Shard> Slot<S> {
             }
             if active.is_behind() {
                 // Refused only when the term ends, and then nothing is left to catch up with.
-                let _ = self.take_turn_in(runtime, state, |_, _| Ok(()), |_, _| {});
+                let _ = self.take_turn_in(runtime, state, Bringer::Other, |_, _| Ok(()), |_, _| {});
                 continue;
             }
             let followed_to = active.committed_to();
@@ -215,7 +216,7 @@ impl<S: Shard> Slot<S> {
             *state = State::Active(Box::new(active));
             *self.shown.lock() = SlotState::Active;
         }
-        let _ = self.take_turn_in(runtime, state, |_, _| Ok(()), |_, _| {});
+        let _ = self.take_turn_in(runtime, state, Bringer::Other, |_, _| Ok(()), |_, _| {});
         self.loaded.notify_waiters();
         self.catch_up(runtime);
     }

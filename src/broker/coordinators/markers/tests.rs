@@ -122,7 +122,7 @@ impl Markers {
 }
 
 async fn run(world: &World, markers: &Arc<Markers>, partitions: &[(&str, i32)]) -> Vec<String> {
-    markers.begin(PARTITION, EPOCH, work(partitions));
+    markers.begin(PARTITION, EPOCH, work(partitions), Bringer::Other);
     markers.idle().await;
     world.written_to()
 }
@@ -262,13 +262,13 @@ async fn a_refused_completion_is_tried_again_without_markers() {
 #[tokio::test]
 async fn work_for_the_same_id_replaces_what_is_under_way() {
     let (world, markers) = start();
-    markers.begin(PARTITION, EPOCH, work(&[(HANGS, 0)]));
+    markers.begin(PARTITION, EPOCH, work(&[(HANGS, 0)]), Bringer::Other);
     world.changed.notified().await;
     assert_eq!(run(&world, &markers, &[("a", 0)]).await, ["hangs-0", "a-0"]);
     assert_eq!(world.told().len(), 1);
     // Of three, the second has not even begun.
-    markers.begin(PARTITION, EPOCH, work(&[(HANGS, 1)]));
-    markers.begin(PARTITION, EPOCH, work(&[(HANGS, 2)]));
+    markers.begin(PARTITION, EPOCH, work(&[(HANGS, 1)]), Bringer::Other);
+    markers.begin(PARTITION, EPOCH, work(&[(HANGS, 2)]), Bringer::Other);
     assert_eq!(run(&world, &markers, &[("a", 1)]).await, ["hangs-0", "a-0", "a-1"]);
     assert_eq!(world.told().len(), 2);
 }
@@ -278,8 +278,8 @@ async fn late_work_of_an_earlier_term_or_load_replaces_nothing() {
     let earlier_load = Transition { term: TRANSITION.term - 1, number: TRANSITION.number + 1 };
     for (epoch, transition) in [(LeaderEpoch(EPOCH.0 - 1), TRANSITION), (EPOCH, earlier_load)] {
         let (world, markers) = start();
-        markers.begin(PARTITION, EPOCH, work(&[("a", 0)]));
-        markers.begin(PARTITION, epoch, WriteMarkers { transition, ..work(&[("b", 0)]) });
+        markers.begin(PARTITION, EPOCH, work(&[("a", 0)]), Bringer::Other);
+        markers.begin(PARTITION, epoch, WriteMarkers { transition, ..work(&[("b", 0)]) }, Bringer::Other);
         markers.idle().await;
         assert_eq!(world.written_to(), ["a-0"]);
         assert_eq!(world.told(), [(PARTITION, TRANSITION)]);
@@ -304,7 +304,7 @@ async fn a_partition_that_the_metadata_has_is_not_given_up_whatever_it_answers()
 #[tokio::test]
 async fn nothing_is_left_when_the_broker_stops() {
     let (world, markers) = start();
-    markers.begin(PARTITION, EPOCH, work(&[(HANGS, 0)]));
+    markers.begin(PARTITION, EPOCH, work(&[(HANGS, 0)]), Bringer::Other);
     world.changed.notified().await;
     let held = Arc::strong_count(&markers);
     markers.stop();
@@ -312,4 +312,41 @@ async fn nothing_is_left_when_the_broker_stops() {
         tokio::task::yield_now().await;
     }
     assert!(world.told().is_empty());
+}
+
+#[tokio::test]
+async fn the_thread_of_a_request_ends_a_small_transaction_before_it_goes_on() {
+    for (partition_count, is_done) in [(0, true), (1, true), (4, true), (5, false)] {
+        let (world, markers) = start();
+        let partitions: Vec<(&str, i32)> = (0..partition_count).map(|index| ("a", index)).collect();
+        markers.begin(PARTITION, EPOCH, work(&partitions), Bringer::Request);
+        assert_eq!(!world.told().is_empty(), is_done, "{partition_count} partitions");
+        markers.idle().await;
+        assert_eq!(world.written_to().len(), partitions.len());
+        assert_eq!(world.told(), [(PARTITION, TRANSITION)]);
+    }
+}
+
+#[tokio::test]
+async fn what_a_request_cannot_end_at_once_goes_on_behind_it() {
+    let (world, markers) = start();
+    world.refuse("b", &[ErrorCode::NotLeaderOrFollower; 2]);
+    markers.begin(PARTITION, EPOCH, work(&[("a", 0), ("b", 0)]), Bringer::Request);
+    markers.idle().await;
+    assert_eq!(world.written_to(), ["a-0", "b-0", "b-0", "b-0"]);
+    assert_eq!(world.told().len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_waits_for_what_is_under_way_behind_its_answer() {
+    let (world, markers) = start();
+    markers.begin(PARTITION, EPOCH, work(&[(HANGS, 0)]), Bringer::Request);
+    assert_eq!(world.written_to(), ["hangs-0"]);
+    let next = Transition { number: TRANSITION.number + 1, ..TRANSITION };
+    let work = WriteMarkers { transition: next, ..work(&[("a", 0)]) };
+    markers.begin(PARTITION, EPOCH, work, Bringer::Request);
+    assert_eq!(world.written_to(), ["hangs-0"], "the task before has not ended yet");
+    markers.idle().await;
+    assert_eq!(world.written_to(), ["hangs-0", "a-0"]);
+    assert_eq!(world.told(), [(PARTITION, next)]);
 }

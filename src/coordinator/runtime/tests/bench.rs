@@ -336,7 +336,7 @@ impl Bench {
         let told: Arc<Mutex<Vec<(LeaderEpoch, String)>>> = Arc::default();
         let (telling, of_runtime) = (told.clone(), Arc::new(OnceLock::<Weak<Runtime<Registers>>>::new()));
         let (written, back) = (log.clone(), of_runtime.clone());
-        let carry_out = move |partition, epoch, name: String| {
+        let carry_out = move |partition, epoch, name: String, _| {
             assert!(
                 written.registers(written.high_watermark()).contains_key(&name),
                 "{name} is not committed"
