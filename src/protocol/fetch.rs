@@ -1,4 +1,4 @@
-//! Fetch (key 1), versions 0 to 18, as a hot codec: an owned request, and a response that is written around
+//! Fetch (key 1), versions 0 to 18, as a hot codec: a request that borrows its frame, and a response that is written around
 //! records which the caller splices in, from memory or from a file.
 //!
 //! Knows bytes only. KIP-74 (v3), KIP-98 (v4), KIP-227 (sessions, v7), KIP-320 (epochs, v9 and v12), KIP-392 (rack, preferred replica,
@@ -25,6 +25,31 @@ pub enum TopicKey {
     Id(TopicId),
 }
 
+/// Which topic, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TopicName<'a> {
+    Name(&'a str),
+    Id(TopicId),
+}
+
+impl TopicKey {
+    pub fn as_name(&self) -> TopicName<'_> {
+        match self {
+            TopicKey::Name(name) => TopicName::Name(name),
+            TopicKey::Id(id) => TopicName::Id(*id),
+        }
+    }
+}
+
+impl TopicName<'_> {
+    pub fn to_key(self) -> TopicKey {
+        match self {
+            TopicName::Name(name) => TopicKey::Name(name.to_owned()),
+            TopicName::Id(id) => TopicKey::Id(id),
+        }
+    }
+}
+
 /// Whether records of open and aborted transactions are visible (KIP-98).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IsolationLevel {
@@ -49,23 +74,39 @@ pub struct FetchPartition {
     pub high_watermark: Offset,
 }
 
-/// Partitions of one topic to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FetchTopic {
-    pub topic: TopicKey,
-    pub partitions: Vec<FetchPartition>,
+/// What a request names, read again from the frame for each use: nothing of it is copied. It was read once, and is
+/// well formed.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a> {
+    version: i16,
+    frame: &'a [u8],
+    offset: usize,
+}
+
+/// Partitions to read.
+#[derive(Clone, Copy, Debug)]
+pub struct WantedPartitions<'a>(Named<'a>);
+
+impl<'a> WantedPartitions<'a> {
+    pub fn for_each(self, each: impl FnMut(TopicName<'a>, FetchPartition)) {
+        self.0.walk_wanted(&mut self.0.reader(), each).expect("the request was read before");
+    }
 }
 
 /// Partitions that leave the session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForgottenTopic {
-    pub topic: TopicKey,
-    pub partitions: Vec<PartitionIndex>,
+#[derive(Clone, Copy, Debug)]
+pub struct ForgottenPartitions<'a>(Named<'a>);
+
+impl<'a> ForgottenPartitions<'a> {
+    pub fn for_each(self, each: impl FnMut(TopicName<'a>, PartitionIndex)) {
+        self.0.walk_forgotten(&mut self.0.reader(), each).expect("the request was read before");
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FetchRequest {
-    pub cluster_id: Option<String>,
+/// A request whose strings and arrays stay in the frame.
+#[derive(Clone, Debug)]
+pub struct FetchRequest<'a> {
+    pub cluster_id: Option<&'a str>,
     /// Of the follower; `-1` from a consumer, whichever field the version has for it.
     pub replica_id: BrokerId,
     /// Of the follower's registration, `-1` when unknown.
@@ -79,28 +120,31 @@ pub struct FetchRequest {
     pub session_id: i32,
     /// 0 opens a session, `-1` closes it.
     pub session_epoch: i32,
-    pub topics: Vec<FetchTopic>,
-    pub forgotten_topics: Vec<ForgottenTopic>,
+    pub wanted: WantedPartitions<'a>,
+    /// `None` below version 7.
+    pub forgotten: Option<ForgottenPartitions<'a>>,
     /// Empty when the consumer has none.
-    pub rack_id: String,
+    pub rack_id: &'a str,
 }
 
-impl FetchRequest {
-    /// Of no partition, every field as it is where a version lacks it.
-    const EMPTY: FetchRequest = FetchRequest {
-        cluster_id: None,
-        replica_id: BrokerId::NONE,
-        replica_epoch: -1,
-        max_wait_ms: 0,
-        min_bytes: 0,
-        max_bytes: i32::MAX,
-        isolation_level: IsolationLevel::ReadUncommitted,
-        session_id: 0,
-        session_epoch: -1,
-        topics: Vec::new(),
-        forgotten_topics: Vec::new(),
-        rack_id: String::new(),
-    };
+impl<'a> FetchRequest<'a> {
+    /// Every field as it is where a version lacks it.
+    fn new(wanted: WantedPartitions<'a>) -> FetchRequest<'a> {
+        FetchRequest {
+            cluster_id: None,
+            replica_id: BrokerId::NONE,
+            replica_epoch: -1,
+            max_wait_ms: 0,
+            min_bytes: 0,
+            max_bytes: i32::MAX,
+            isolation_level: IsolationLevel::ReadUncommitted,
+            session_id: 0,
+            session_epoch: -1,
+            wanted,
+            forgotten: None,
+            rack_id: "",
+        }
+    }
 }
 
 /// Reads the body of a version 0 to 3 that begins at `body_offset` of `frame`. Bytes after the body are ignored, as
@@ -109,53 +153,52 @@ pub fn parse_before_batches(
     version: i16,
     frame: &[u8],
     body_offset: usize,
-) -> Result<FetchRequest, Malformed> {
+) -> Result<FetchRequest<'_>, Malformed> {
     let mut reader = Reader::new(frame, body_offset, false);
-    Ok(FetchRequest {
-        replica_id: BrokerId(reader.i32()?),
-        max_wait_ms: reader.i32()?,
-        min_bytes: reader.i32()?,
-        max_bytes: if version >= 3 { reader.i32()? } else { i32::MAX },
-        topics: parse_topics(version, &mut reader)?,
-        ..FetchRequest::EMPTY
-    })
+    let replica_id = BrokerId(reader.i32()?);
+    let max_wait_ms = reader.i32()?;
+    let min_bytes = reader.i32()?;
+    let max_bytes = if version >= 3 { reader.i32()? } else { i32::MAX };
+    let wanted = parse_wanted(version, frame, &mut reader)?;
+    Ok(FetchRequest { replica_id, max_wait_ms, min_bytes, max_bytes, ..FetchRequest::new(wanted) })
 }
 
 /// As [`parse_before_batches`], of a version since 4.
-pub fn parse(version: i16, frame: &[u8], body_offset: usize) -> Result<FetchRequest, Malformed> {
+pub fn parse(version: i16, frame: &[u8], body_offset: usize) -> Result<FetchRequest<'_>, Malformed> {
     let mut reader = Reader::new(frame, body_offset, version >= FLEXIBLE_SINCE);
-    let mut request = FetchRequest::EMPTY;
-    if version <= 14 {
-        request.replica_id = BrokerId(reader.i32()?);
-    }
-    request.max_wait_ms = reader.i32()?;
-    request.min_bytes = reader.i32()?;
-    request.max_bytes = reader.i32()?;
-    request.isolation_level = match reader.i8()? {
+    let replica_id = if version <= 14 { BrokerId(reader.i32()?) } else { BrokerId::NONE };
+    let max_wait_ms = reader.i32()?;
+    let min_bytes = reader.i32()?;
+    let max_bytes = reader.i32()?;
+    let isolation_level = match reader.i8()? {
         0 => IsolationLevel::ReadUncommitted,
         1 => IsolationLevel::ReadCommitted,
         _ => return Err(Malformed("an isolation level is neither 0 nor 1")),
     };
+    let (session_id, session_epoch) = if version >= 7 { (reader.i32()?, reader.i32()?) } else { (0, -1) };
+    let mut request = FetchRequest::new(parse_wanted(version, frame, &mut reader)?);
+    (request.replica_id, request.isolation_level) = (replica_id, isolation_level);
+    (request.max_wait_ms, request.min_bytes, request.max_bytes) = (max_wait_ms, min_bytes, max_bytes);
+    (request.session_id, request.session_epoch) = (session_id, session_epoch);
     if version >= 7 {
-        request.session_id = reader.i32()?;
-        request.session_epoch = reader.i32()?;
-    }
-    request.topics = parse_topics(version, &mut reader)?;
-    if version >= 7 {
-        request.forgotten_topics = parse_forgotten_topics(version, &mut reader)?;
+        request.forgotten = Some(parse_forgotten(version, frame, &mut reader)?);
     }
     if version >= 11 {
-        request.rack_id = reader.owned_string()?;
+        request.rack_id = wire::text(frame, reader.string()?);
     }
     parse_request_tags(version, frame, &mut reader, &mut request)?;
     Ok(request)
 }
 
-fn parse_topic_key(version: i16, reader: &mut Reader<'_>) -> Result<TopicKey, Malformed> {
+fn parse_topic<'a>(
+    version: i16,
+    frame: &'a [u8],
+    reader: &mut Reader<'a>,
+) -> Result<TopicName<'a>, Malformed> {
     if version >= TOPIC_ID_SINCE {
-        return Ok(TopicKey::Id(TopicId(reader.uuid()?)));
+        return Ok(TopicName::Id(TopicId(reader.uuid()?)));
     }
-    Ok(TopicKey::Name(reader.owned_string()?))
+    Ok(TopicName::Name(wire::text(frame, reader.string()?)))
 }
 
 /// Bytes of a topic without name and partitions.
@@ -182,20 +225,61 @@ fn least_partition_size(version: i16) -> usize {
     size
 }
 
-fn parse_topics(version: i16, reader: &mut Reader<'_>) -> Result<Vec<FetchTopic>, Malformed> {
-    let count = reader.array_count(least_topic_size(version))?;
-    let mut topics = Vec::with_capacity(count);
-    for _ in 0..count {
-        let topic = parse_topic_key(version, reader)?;
-        let count = reader.array_count(least_partition_size(version))?;
-        let mut partitions = Vec::with_capacity(count);
-        for _ in 0..count {
-            partitions.push(parse_partition(version, reader)?);
-        }
-        reader.skip_tagged_fields()?;
-        topics.push(FetchTopic { topic, partitions });
+fn parse_wanted<'a>(
+    version: i16,
+    frame: &'a [u8],
+    reader: &mut Reader<'a>,
+) -> Result<WantedPartitions<'a>, Malformed> {
+    let named = Named { version, frame, offset: reader.position() };
+    named.walk_wanted(reader, |_, _| {})?;
+    Ok(WantedPartitions(named))
+}
+
+fn parse_forgotten<'a>(
+    version: i16,
+    frame: &'a [u8],
+    reader: &mut Reader<'a>,
+) -> Result<ForgottenPartitions<'a>, Malformed> {
+    let named = Named { version, frame, offset: reader.position() };
+    named.walk_forgotten(reader, |_, _| {})?;
+    Ok(ForgottenPartitions(named))
+}
+
+impl<'a> Named<'a> {
+    fn reader(&self) -> Reader<'a> {
+        Reader::new(self.frame, self.offset, self.version >= FLEXIBLE_SINCE)
     }
-    Ok(topics)
+
+    fn walk_wanted(
+        &self,
+        reader: &mut Reader<'a>,
+        mut each: impl FnMut(TopicName<'a>, FetchPartition),
+    ) -> Result<(), Malformed> {
+        let version = self.version;
+        for _ in 0..reader.array_count(least_topic_size(version))? {
+            let topic = parse_topic(version, self.frame, reader)?;
+            for _ in 0..reader.array_count(least_partition_size(version))? {
+                each(topic, parse_partition(version, reader)?);
+            }
+            reader.skip_tagged_fields()?;
+        }
+        Ok(())
+    }
+
+    fn walk_forgotten(
+        &self,
+        reader: &mut Reader<'a>,
+        mut each: impl FnMut(TopicName<'a>, PartitionIndex),
+    ) -> Result<(), Malformed> {
+        for _ in 0..reader.array_count(least_topic_size(self.version))? {
+            let topic = parse_topic(self.version, self.frame, reader)?;
+            for _ in 0..reader.array_count(4)? {
+                each(topic, PartitionIndex(reader.i32()?));
+            }
+            reader.skip_tagged_fields()?;
+        }
+        Ok(())
+    }
 }
 
 /// `FetchRequest.optionalEpoch`: every epoch below 0 is none.
@@ -226,33 +310,17 @@ fn parse_partition(version: i16, reader: &mut Reader<'_>) -> Result<FetchPartiti
     Ok(partition)
 }
 
-fn parse_forgotten_topics(version: i16, reader: &mut Reader<'_>) -> Result<Vec<ForgottenTopic>, Malformed> {
-    let count = reader.array_count(least_topic_size(version))?;
-    let mut topics = Vec::with_capacity(count);
-    for _ in 0..count {
-        let topic = parse_topic_key(version, reader)?;
-        let count = reader.array_count(4)?;
-        let mut partitions = Vec::with_capacity(count);
-        for _ in 0..count {
-            partitions.push(PartitionIndex(reader.i32()?));
-        }
-        reader.skip_tagged_fields()?;
-        topics.push(ForgottenTopic { topic, partitions });
-    }
-    Ok(topics)
-}
-
-fn parse_request_tags(
+fn parse_request_tags<'a>(
     version: i16,
-    frame: &[u8],
-    reader: &mut Reader<'_>,
-    request: &mut FetchRequest,
+    frame: &'a [u8],
+    reader: &mut Reader<'a>,
+    request: &mut FetchRequest<'a>,
 ) -> Result<(), Malformed> {
     reader.tagged_fields(|reader, tag| {
         match tag {
             0 => {
                 let cluster_id = reader.nullable_string()?;
-                request.cluster_id = cluster_id.map(|range| wire::text(frame, range).to_owned());
+                request.cluster_id = cluster_id.map(|range| wire::text(frame, range));
             }
             1 if version >= 15 => {
                 request.replica_id = BrokerId(reader.i32()?);
@@ -319,22 +387,6 @@ pub struct PartitionTags {
     pub diverging_epoch: Option<EpochAndOffset>,
     pub current_leader: Option<CurrentLeader>,
     pub snapshot_id: Option<EpochAndOffset>,
-}
-
-/// Which topic, borrowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TopicName<'a> {
-    Name(&'a str),
-    Id(TopicId),
-}
-
-impl TopicKey {
-    pub fn as_name(&self) -> TopicName<'_> {
-        match self {
-            TopicKey::Name(name) => TopicName::Name(name),
-            TopicKey::Id(id) => TopicName::Id(*id),
-        }
-    }
 }
 
 #[inline]

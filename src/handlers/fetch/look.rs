@@ -49,9 +49,14 @@ impl News {
     }
 }
 
-/// Looks at `slots` in order; forgotten ones are passed over.
-pub fn look(services: &Services, session: &mut FetchSession, slots: &[Slot], limits: Limits) -> Vec<News> {
-    let mut all_news: Vec<News> = Vec::with_capacity(slots.len());
+/// Looks at `slots` in order and appends to `all_news`; forgotten ones are passed over.
+pub fn look(
+    services: &Services,
+    session: &mut FetchSession,
+    slots: &[Slot],
+    limits: Limits,
+    all_news: &mut Vec<News>,
+) {
     let mut remaining = limits.max_bytes;
     let mut found_any = false;
     for slot in slots {
@@ -69,7 +74,6 @@ pub fn look(services: &Services, session: &mut FetchSession, slots: &[Slot], lim
         remaining = remaining.saturating_sub(news.size_bytes());
         all_news.push(news);
     }
-    all_news
 }
 
 /// The replica behind a slot, found again when it was closed. `None` for a forgotten slot.

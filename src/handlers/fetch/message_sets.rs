@@ -16,7 +16,7 @@ use bytes::BufMut;
 use super::PARTITION_SIZE_BYTES;
 use super::look::find_replica;
 use super::refusals::{refuse_zstd, told};
-use super::session::{FetchSession, Wanted};
+use super::session::FetchSession;
 use crate::env::fs::FileRegion;
 use crate::handlers::context::RequestContext;
 use crate::handlers::conversions::Turn;
@@ -165,11 +165,8 @@ impl Answered {
 }
 
 impl OldFetch {
-    fn new(context: &RequestContext, request: FetchRequest) -> OldFetch {
-        let wanted = request.topics.into_iter().flat_map(|topic| {
-            topic.partitions.into_iter().map(move |at| Wanted { topic: topic.topic.clone(), at })
-        });
-        let session = FetchSession::new(wanted, false);
+    fn new(context: &RequestContext, request: FetchRequest<'_>) -> OldFetch {
+        let session = FetchSession::new(request.wanted, false);
         let mut slots = Vec::new();
         session.subscription.take_ready(0, &mut slots);
         let first_max_bytes = (request.max_bytes.max(0) as usize)

@@ -9,18 +9,19 @@ pub mod look;
 pub mod message_sets;
 pub mod refusals;
 pub mod session;
+mod spare;
 
 use std::time::Duration;
 
 use self::look::{Limits, News, look};
-use self::session::{FetchSession, SharedSession, Wanted};
+use self::session::{FetchSession, SharedSession};
+use self::spare::Spare;
 use super::context::RequestContext;
 use super::reply::{Handled, Output};
 use crate::env::fs::FileRegion;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::fetch::{self, FetchRequest, PartitionAnswer, ResponseWriter};
 use crate::protocol::ids::{BrokerId, Offset};
-use crate::replication::subscription::Slot;
 
 /// Session epoch that ends the session, or asks for none.
 const FINAL_EPOCH: i32 = -1;
@@ -38,13 +39,13 @@ struct Fetch {
     limits: Limits,
     min_bytes: usize,
     max_wait: Duration,
-    /// Slots with something to tell, carried from look to look.
-    slots: Vec<Slot>,
+    spare: Spare,
 }
 
 /// What a look came to.
 enum Looked {
-    Answer(Vec<News>),
+    /// The news may be answered with.
+    Enough,
     /// Too little to answer before the wait is over.
     TooLittle,
 }
@@ -62,11 +63,11 @@ pub fn handle(context: &RequestContext, frame: &[u8], body_offset: usize, out: &
         }
     };
     match fetch.look(context, fetch.max_wait.is_zero()) {
-        Looked::Answer(news) if all_cached(&news) => {
-            fetch.answer(context, news, out);
+        Looked::Enough if fetch.is_all_cached() => {
+            fetch.answer(context, out);
             Handled::Done
         }
-        Looked::Answer(news) => Handled::Wait(Box::pin(answer_from_disk(context.clone(), fetch, news))),
+        Looked::Enough => Handled::Wait(Box::pin(answer_from_disk(context.clone(), fetch))),
         Looked::TooLittle => Handled::Wait(Box::pin(wait(context.clone(), fetch))),
     }
 }
@@ -81,20 +82,15 @@ async fn wait(context: RequestContext, mut fetch: Fetch) -> Output {
             () = subscription.wait() => false,
             () = &mut deadline => true,
         };
-        if let Looked::Answer(news) = fetch.look(&context, time_is_up) {
-            return answer_from_disk(context, fetch, news).await;
+        if let Looked::Enough = fetch.look(&context, time_is_up) {
+            return answer_from_disk(context, fetch).await;
         }
     }
 }
 
-fn all_cached(news: &[News]) -> bool {
-    news.iter().flat_map(|news| &news.records).all(FileRegion::is_cached)
-}
-
 /// Answers when all records are in the page cache: a disk must not hold up the other connections of a worker.
-async fn answer_from_disk(context: RequestContext, fetch: Fetch, news: Vec<News>) -> Output {
-    let cold: Vec<FileRegion> =
-        news.iter().flat_map(|news| news.records.clone()).filter(|region| !region.is_cached()).collect();
+async fn answer_from_disk(context: RequestContext, fetch: Fetch) -> Output {
+    let cold: Vec<FileRegion> = fetch.records().filter(|region| !region.is_cached()).cloned().collect();
     if !cold.is_empty() {
         let loaded = tokio::task::spawn_blocking(move || cold.iter().try_for_each(FileRegion::load)).await;
         if let Ok(Err(error)) = loaded {
@@ -103,12 +99,12 @@ async fn answer_from_disk(context: RequestContext, fetch: Fetch, news: Vec<News>
         }
     }
     let mut output = Output::default();
-    fetch.answer(&context, news, &mut output);
+    fetch.answer(&context, &mut output);
     output
 }
 
 /// Finds or makes the session and puts the request's changes into it.
-fn open(context: &RequestContext, request: FetchRequest) -> Result<Fetch, ErrorCode> {
+fn open(context: &RequestContext, request: FetchRequest<'_>) -> Result<Fetch, ErrorCode> {
     let services = &context.services;
     let uses_topic_ids = context.version >= 13;
     let limits = Limits {
@@ -125,13 +121,10 @@ fn open(context: &RequestContext, request: FetchRequest) -> Result<Fetch, ErrorC
         // No other broker holds copies, so whoever says so is mistaken.
         return Err(ErrorCode::NotLeaderOrFollower);
     }
-    let wanted = request.topics.into_iter().flat_map(|topic| {
-        topic.partitions.into_iter().map(move |at| Wanted { topic: topic.topic.clone(), at })
-    });
     let is_full = request.session_epoch == FINAL_EPOCH || request.session_epoch == INITIAL_EPOCH;
     let session = if is_full {
         services.sessions.remove(request.session_id);
-        let session = FetchSession::new(wanted, uses_topic_ids);
+        let session = FetchSession::new(request.wanted, uses_topic_ids);
         if request.session_epoch == INITIAL_EPOCH && !session.is_empty() {
             let random_id = || services.rng.below(i32::MAX as u64) as i32;
             services.sessions.admit(session, services.clock.uptime_ms(), random_id)
@@ -143,10 +136,10 @@ fn open(context: &RequestContext, request: FetchRequest) -> Result<Fetch, ErrorC
         let session =
             services.sessions.resume(request.session_id, request.session_epoch, uses_topic_ids, now_ms)?;
         let mut watching = session.lock();
-        for topic in &request.forgotten_topics {
-            topic.partitions.iter().for_each(|partition| watching.forget(&topic.topic, *partition));
+        if let Some(forgotten) = request.forgotten {
+            forgotten.for_each(|topic, partition| watching.forget(topic, partition));
         }
-        wanted.for_each(|wanted| watching.watch(wanted));
+        request.wanted.for_each(|topic, at| watching.watch(topic, at));
         // A session that watches nothing has no reason to be.
         if watching.is_empty() {
             services.sessions.remove(watching.id);
@@ -155,23 +148,29 @@ fn open(context: &RequestContext, request: FetchRequest) -> Result<Fetch, ErrorC
         drop(watching);
         session
     };
-    Ok(Fetch { session, is_full, limits, min_bytes, max_wait, slots: Vec::new() })
+    Ok(Fetch { session, is_full, limits, min_bytes, max_wait, spare: Spare::take() })
 }
 
 impl Fetch {
+    fn records(&self) -> impl Iterator<Item = &FileRegion> {
+        self.spare.news.iter().flat_map(|news| &news.records)
+    }
+
+    fn is_all_cached(&self) -> bool {
+        self.records().all(FileRegion::is_cached)
+    }
+
+    /// Finds the news there is, and says whether they are enough for an answer.
     fn look(&mut self, context: &RequestContext, time_is_up: bool) -> Looked {
         let mut session = self.session.lock();
-        let mut marked = Vec::new();
-        session.subscription.take_ready(self.min_bytes as i64, &mut marked);
-        if self.slots.is_empty() {
-            self.slots = marked;
-        } else {
-            marked.retain(|slot| !self.slots.contains(slot));
-            self.slots.append(&mut marked);
-        }
-        let mut news = look(&context.services, &mut session, &self.slots, self.limits);
+        let Spare { slots, marked, news } = &mut self.spare;
+        session.subscription.take_ready(self.min_bytes as i64, marked);
+        marked.retain(|slot| !slots.contains(slot));
+        slots.append(marked);
+        news.clear();
+        look(&context.services, &mut session, slots, self.limits, news);
         if context.version < refusals::ZSTD_SINCE {
-            take_back_zstd(&mut session, &mut news);
+            take_back_zstd(&mut session, news);
         }
         // First, so that those who got nothing come first in the next look.
         for news in news.iter().filter(|news| news.has_more && !news.is_urgent()) {
@@ -179,8 +178,8 @@ impl Fetch {
         }
         if !self.is_full {
             news.retain(|news| session.watched(news.slot).is_some_and(|watched| !news.is_known_to(watched)));
-            self.slots.clear();
-            self.slots.extend(news.iter().map(|news| news.slot));
+            slots.clear();
+            slots.extend(news.iter().map(|news| news.slot));
         }
         let found_bytes: usize = news.iter().map(News::size_bytes).sum();
         let is_enough = found_bytes >= self.min_bytes
@@ -189,9 +188,11 @@ impl Fetch {
             || news.iter().any(News::is_urgent);
         if !is_enough {
             session.subscription.found_bytes(found_bytes as i64);
+            // Whoever waits holds no file.
+            news.clear();
             return Looked::TooLittle;
         }
-        for news in &mut news {
+        for news in news.iter_mut() {
             // Until the client asks for the next offset, this partition has something to tell: an answer
             // may be lost on the way.
             if news.records.is_some() || news.is_urgent() {
@@ -207,17 +208,18 @@ impl Fetch {
                 if told_an_error { Offset::NONE } else { news.answer.high_watermark };
             watched.told_log_start = if told_an_error { Offset::NONE } else { news.answer.log_start_offset };
         }
-        Looked::Answer(news)
+        Looked::Enough
     }
 
     /// Answers with the news, or with nothing when the client has overdrawn a quota.
-    fn answer(&self, context: &RequestContext, news: Vec<News>, out: &mut Output) {
+    fn answer(mut self, context: &RequestContext, out: &mut Output) {
         let size_of = |news: &News| PARTITION_SIZE_BYTES + news.size_bytes();
-        let throttle_ms = context.throttle_fetch(news.iter().map(size_of).sum());
+        let throttle_ms = context.throttle_fetch(self.spare.news.iter().map(size_of).sum());
         if throttle_ms == 0 {
-            return self.write(context, news, out);
+            self.write(context, out);
+            return self.spare.give_back();
         }
-        let session_id = self.withhold(context, &news);
+        let session_id = self.withhold(context);
         out.throttle_ms = out.throttle_ms.max(throttle_ms);
         context.respond(out, |out| {
             let (version, bytes, error) = (context.version, &mut out.bytes, ErrorCode::None);
@@ -228,9 +230,9 @@ impl Fetch {
 
     /// Leaves the session as if the news had not been found. KIP-219: a session that the client would have learned of
     /// from them is none; it asks for one again.
-    fn withhold(&self, context: &RequestContext, news: &[News]) -> i32 {
+    fn withhold(&self, context: &RequestContext) -> i32 {
         let mut session = self.session.lock();
-        for news in news {
+        for news in &self.spare.news {
             session.subscription.mark(news.slot);
             if let Some(watched) = session.watched(news.slot) {
                 (watched.told_high_watermark, watched.told_log_start) = (Offset::NONE, Offset::NONE);
@@ -243,33 +245,28 @@ impl Fetch {
         session.id
     }
 
-    fn write(&self, context: &RequestContext, news: Vec<News>, out: &mut Output) {
-        let mut session = self.session.lock();
-        let mut topics: Vec<(fetch::TopicKey, Vec<News>)> = Vec::new();
-        for news in news {
-            let Some(watched) = session.watched(news.slot) else { continue };
-            if let (Some(replica), Some(records)) = (&watched.replica, &news.records) {
-                replica.sent(records.size_bytes);
-            }
-            match topics.last_mut() {
-                Some((topic, partitions)) if *topic == watched.wanted.topic => partitions.push(news),
-                _ => topics.push((watched.wanted.topic.clone(), vec![news])),
-            }
-        }
+    fn write(&mut self, context: &RequestContext, out: &mut Output) {
+        let session = self.session.lock();
+        let all_news = &mut self.spare.news;
+        all_news.retain(|news| session.topic(news.slot).is_some());
+        let is_one_topic = |one: &News, next: &News| session.topic(one.slot) == session.topic(next.slot);
         context.respond(out, |out| {
+            let topic_count = all_news.chunk_by(is_one_topic).count();
             let mut writer = ResponseWriter::begin(
                 context.version,
                 &mut out.bytes,
                 0,
                 ErrorCode::None,
                 session.id,
-                topics.len(),
+                topic_count,
             );
-            for (topic, partitions) in topics {
-                writer.topic(&mut out.bytes, topic.as_name(), partitions.len());
-                for news in partitions {
+            for topic_news in all_news.chunk_by_mut(is_one_topic) {
+                let topic = session.topic(topic_news[0].slot).expect("the rest was taken out above");
+                writer.topic(&mut out.bytes, topic.as_name(), topic_news.len());
+                for news in topic_news {
                     writer.partition(&mut out.bytes, &news.answer, news.size_bytes());
-                    if let Some(records) = news.records {
+                    if let Some(records) = news.records.take() {
+                        session.sent(news.slot, records.size_bytes);
                         out.splice(records);
                     }
                 }

@@ -4,13 +4,16 @@
 //! Knows which partitions are watched and what was told of each, not what they hold ([`look`](super::look)).
 //! Kafka: `FetchSession`, `FetchContext`. A fetch without a session is a session that nobody can name again.
 
+mod key;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use self::key::{OwnedKey, PartitionKey};
 use crate::protocol::errors::ErrorCode;
-use crate::protocol::fetch::{FetchPartition, TopicKey};
+use crate::protocol::fetch::{FetchPartition, TopicKey, TopicName, WantedPartitions};
 use crate::protocol::ids::{Offset, PartitionIndex};
 use crate::replication::replica::Replica;
 use crate::replication::subscription::{Slot, Subscription};
@@ -41,40 +44,39 @@ pub struct FetchSession {
     uses_topic_ids: bool,
     slots: Vec<Option<Watched>>,
     free_slots: Vec<Slot>,
-    by_partition: HashMap<(TopicKey, PartitionIndex), Slot>,
+    by_partition: HashMap<OwnedKey, Slot>,
     pub subscription: Arc<Subscription>,
     last_used_ms: i64,
 }
 
 impl FetchSession {
     /// A session of no id that watches `wanted`, all of them ready to be looked at in this order.
-    pub fn new(wanted: impl IntoIterator<Item = Wanted>, uses_topic_ids: bool) -> FetchSession {
+    pub fn new(wanted: WantedPartitions<'_>, uses_topic_ids: bool) -> FetchSession {
         let mut session = FetchSession::default();
         session.uses_topic_ids = uses_topic_ids;
         session.next_epoch = 1;
-        wanted.into_iter().for_each(|wanted| session.watch(wanted));
+        wanted.for_each(|topic, at| session.watch(topic, at));
         session
     }
 
     /// Adds a partition or takes over its new position; either way the next fetch looks at it.
-    pub fn watch(&mut self, wanted: Wanted) {
-        let key = (wanted.topic.clone(), wanted.at.partition);
-        let slot = match self.by_partition.get(&key) {
+    pub fn watch(&mut self, topic: TopicName<'_>, at: FetchPartition) {
+        let slot = match self.by_partition.get(&(topic, at.partition) as &dyn PartitionKey) {
             Some(slot) => *slot,
             None => {
                 let slot = self.free_slots.pop().unwrap_or_else(|| {
                     self.slots.push(None);
                     (self.slots.len() - 1) as Slot
                 });
-                self.by_partition.insert(key, slot);
+                self.by_partition.insert(OwnedKey { topic: topic.to_key(), partition: at.partition }, slot);
                 slot
             }
         };
         match &mut self.slots[slot as usize] {
-            Some(watched) => watched.wanted = wanted,
+            Some(watched) => watched.wanted.at = at,
             empty => {
                 *empty = Some(Watched {
-                    wanted,
+                    wanted: Wanted { topic: topic.to_key(), at },
                     replica: None,
                     told_high_watermark: Offset::NONE,
                     told_log_start: Offset::NONE,
@@ -85,8 +87,8 @@ impl FetchSession {
     }
 
     /// Stops watching; unknown partitions are ignored, as Kafka does.
-    pub fn forget(&mut self, topic: &TopicKey, partition: PartitionIndex) {
-        let Some(slot) = self.by_partition.remove(&(topic.clone(), partition)) else { return };
+    pub fn forget(&mut self, topic: TopicName<'_>, partition: PartitionIndex) {
+        let Some(slot) = self.by_partition.remove(&(topic, partition) as &dyn PartitionKey) else { return };
         if let Some(watched) = self.slots[slot as usize].take()
             && let Some(replica) = watched.replica
         {
@@ -98,6 +100,18 @@ impl FetchSession {
     /// The partition in `slot`; `None` when it was forgotten since the slot was marked.
     pub fn watched(&mut self, slot: Slot) -> Option<&mut Watched> {
         self.slots.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// The topic of the partition in `slot`; `None` as with [`FetchSession::watched`].
+    pub fn topic(&self, slot: Slot) -> Option<&TopicKey> {
+        self.slots.get(slot as usize)?.as_ref().map(|watched| &watched.wanted.topic)
+    }
+
+    /// Records of the partition in `slot` leave for the client.
+    pub fn sent(&self, slot: Slot, size_bytes: usize) {
+        if let Some(Some(Watched { replica: Some(replica), .. })) = self.slots.get(slot as usize) {
+            replica.sent(size_bytes);
+        }
     }
 
     /// Ties the partition in `slot` to the replica that serves it, so that its changes mark the slot.
@@ -232,20 +246,26 @@ mod tests {
     use super::*;
     use crate::protocol::ids::{LeaderEpoch, Uuid};
 
-    fn wanted(partition: i32) -> Wanted {
-        Wanted {
-            topic: TopicKey::Name("t".into()),
-            at: FetchPartition {
-                partition: PartitionIndex(partition),
-                current_leader_epoch: LeaderEpoch::NONE,
-                fetch_offset: Offset(0),
-                last_fetched_epoch: LeaderEpoch::NONE,
-                log_start_offset: Offset::NONE,
-                max_bytes: 1000,
-                replica_directory_id: Uuid::nil(),
-                high_watermark: Offset(i64::MAX),
-            },
+    const TOPIC: TopicName<'_> = TopicName::Name("t");
+
+    fn wanted(partition: i32) -> FetchPartition {
+        FetchPartition {
+            partition: PartitionIndex(partition),
+            current_leader_epoch: LeaderEpoch::NONE,
+            fetch_offset: Offset(0),
+            last_fetched_epoch: LeaderEpoch::NONE,
+            log_start_offset: Offset::NONE,
+            max_bytes: 1000,
+            replica_directory_id: Uuid::nil(),
+            high_watermark: Offset(i64::MAX),
         }
+    }
+
+    fn session(partitions: &[i32]) -> FetchSession {
+        let mut session = FetchSession::default();
+        session.next_epoch = 1;
+        partitions.iter().for_each(|partition| session.watch(TOPIC, wanted(*partition)));
+        session
     }
 
     fn ready(session: &FetchSession) -> Vec<Slot> {
@@ -256,20 +276,20 @@ mod tests {
 
     #[test]
     fn a_session_looks_at_what_was_added_or_moved() {
-        let mut session = FetchSession::new([wanted(0), wanted(1)], false);
+        let mut session = session(&[0, 1]);
         assert_eq!(ready(&session), [0, 1]);
         assert!(ready(&session).is_empty());
-        session.watch(wanted(1));
+        session.watch(TOPIC, wanted(1));
         assert_eq!(ready(&session), [1]);
-        session.forget(&TopicKey::Name("t".into()), PartitionIndex(0));
-        session.watch(wanted(2));
+        session.forget(TOPIC, PartitionIndex(0));
+        session.watch(TOPIC, wanted(2));
         assert_eq!(ready(&session), [0], "the slot of a forgotten partition is used again");
     }
 
     #[test]
     fn epochs_and_ids_are_checked() {
         let cache = SessionCache::new(10);
-        let session = cache.admit(FetchSession::new([wanted(0)], false), 0, || 42);
+        let session = cache.admit(session(&[0]), 0, || 42);
         assert_eq!(session.lock().id, 42);
         assert_eq!(cache.resume(43, 1, false, 0).err(), Some(ErrorCode::FetchSessionIdNotFound));
         assert_eq!(cache.resume(42, 2, false, 0).err(), Some(ErrorCode::InvalidFetchSessionEpoch));
@@ -283,10 +303,10 @@ mod tests {
     #[test]
     fn a_full_cache_evicts_only_what_is_long_unused() {
         let cache = SessionCache::new(1);
-        cache.admit(FetchSession::new([wanted(0)], false), 0, || 1);
-        let refused = cache.admit(FetchSession::new([wanted(0)], false), EVICTABLE_AFTER_MS - 1, || 2);
+        cache.admit(session(&[0]), 0, || 1);
+        let refused = cache.admit(session(&[0]), EVICTABLE_AFTER_MS - 1, || 2);
         assert_eq!(refused.lock().id, 0);
-        let admitted = cache.admit(FetchSession::new([wanted(0)], false), EVICTABLE_AFTER_MS, || 3);
+        let admitted = cache.admit(session(&[0]), EVICTABLE_AFTER_MS, || 3);
         assert_eq!(admitted.lock().id, 3);
         assert_eq!(cache.len(), 1);
     }
