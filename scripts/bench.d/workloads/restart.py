@@ -5,7 +5,7 @@ import time
 from . import loads
 
 PARTITIONS = 4
-REQUESTS = 10 * loads.BATCH_REQUESTS
+REQUESTS = 153_500  # 10.0 GB
 TOPIC = "kept"
 
 
