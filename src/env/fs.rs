@@ -35,6 +35,11 @@ impl File {
         File::open_with(path, std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false))
     }
 
+    /// Opens a file for reading and writing, empty: one that does not exist is made, any other loses what it holds.
+    pub fn create_empty(path: &Path) -> io::Result<File> {
+        File::open_with(path, std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(true))
+    }
+
     fn open_with(path: &Path, options: &std::fs::OpenOptions) -> io::Result<File> {
         #[cfg(test)]
         faults::meet(Operation::Open, path)?;
@@ -220,13 +225,18 @@ fn write_beside(path: &Path, bytes: &[u8], sync: bool) -> io::Result<PathBuf> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = PathBuf::from(temporary);
-    let file = File::create(&temporary)?;
-    file.truncate(0)?;
-    file.write_all_at(bytes, 0)?;
+    let file = write_file(&temporary, bytes)?;
     if sync {
         file.sync_data()?;
     }
     Ok(temporary)
+}
+
+/// Writes a file in its place: a crash may leave any beginning of it, and nothing of what it held before.
+pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let file = File::create_empty(path)?;
+    file.write_all_at(bytes, 0)?;
+    Ok(file)
 }
 
 /// Makes creations, renames and removals in a directory survive a power cut.
@@ -238,11 +248,21 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
 
 /// Writes everything that waits in memory for the file system that holds `directory`.
 pub fn sync_file_system(directory: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    faults::meet(Operation::Sync, directory)?;
     Ok(rustix::fs::syncfs(std::fs::File::open(directory)?)?)
 }
 
 pub fn create_directories(directory: &Path) -> io::Result<()> {
     std::fs::create_dir_all(directory)
+}
+
+/// As [`create_directories`]; answers whether the directory is new, and so empty.
+pub fn create_new_directory(directory: &Path) -> io::Result<bool> {
+    match std::fs::create_dir(directory) {
+        Ok(()) => Ok(true),
+        Err(_) => create_directories(directory).map(|()| false),
+    }
 }
 
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {

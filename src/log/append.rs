@@ -13,7 +13,6 @@ use anyhow::Context;
 use tracing::warn;
 
 use crate::env::fs;
-use crate::log::checkpoint;
 use crate::log::log::{ActiveSegment, Log};
 use crate::log::producer_state::{Origin, Verdict};
 use crate::log::scan::BatchHeader;
@@ -292,39 +291,7 @@ impl Log {
         }
     }
 
-    /// Makes the directory and everything in it that cannot be derived, and has the names on disk before anybody is
-    /// told of the first append. That takes a few syncs: an owner who cannot wait calls it elsewhere before it appends.
-    pub fn create_files(&mut self, now: Timestamp) -> Result<(), AppendError> {
-        if self.active.is_some() {
-            return Ok(());
-        }
-        let base_offset = self.log_end_offset();
-        let create = || -> io::Result<Arc<Segment>> {
-            fs::create_directories(&self.directory)?;
-            let segment = self.new_segment(base_offset)?;
-            let metadata = checkpoint::encode_partition_metadata(self.topic_id);
-            // Syncs the directory as well, and so the segment's name.
-            fs::replace_file(&self.directory.join(checkpoint::PARTITION_METADATA), metadata.as_bytes())?;
-            if let Some(parent) = self.directory.parent() {
-                fs::sync_directory(parent)?;
-            }
-            Ok(segment)
-        };
-        let segment = create().map_err(|error| self.not_created(error))?;
-        self.active = Some(ActiveSegment {
-            segment: segment.clone(),
-            size_bytes: 0,
-            reserved_to_bytes: 0,
-            first_timestamp: None,
-            created: now,
-        });
-        self.is_changed = true;
-        self.view.publish_segments(vec![segment], base_offset);
-        self.save_epochs_or_warn();
-        Ok(())
-    }
-
-    fn new_segment(&self, base_offset: Offset) -> io::Result<Arc<Segment>> {
+    pub(super) fn new_segment(&self, base_offset: Offset) -> io::Result<Arc<Segment>> {
         Segment::create(
             self.directory.clone(),
             base_offset,
@@ -334,7 +301,7 @@ impl Log {
     }
 
     /// A file that could not be made leaves the log as it was.
-    fn not_created(&self, error: io::Error) -> AppendError {
+    pub(super) fn not_created(&self, error: io::Error) -> AppendError {
         let is_exhaustion = fs::is_exhaustion(&error);
         let error =
             anyhow::Error::new(error).context(format!("create segment in {}", self.directory.display()));

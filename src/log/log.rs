@@ -16,6 +16,7 @@ use crate::env::fs;
 use crate::log::checkpoint;
 use crate::log::epochs::EpochCache;
 use crate::log::files::FileCache;
+use crate::log::first::{self, NewFiles};
 use crate::log::producer_snapshot;
 use crate::log::producer_state::ProducerState;
 use crate::log::read::LogView;
@@ -66,6 +67,8 @@ pub struct Log {
     pub(super) files: Arc<FileCache>,
     /// `None` as long as the log has no files.
     pub(super) active: Option<ActiveSegment>,
+    /// Made for the first append, and perhaps not on disk.
+    pub(super) prepared: Option<NewFiles>,
     pub(super) producers: ProducerState,
     pub(super) verifications: Verifications,
     pub(super) producer_expiration_ms: Arc<AtomicI64>,
@@ -116,6 +119,10 @@ impl Log {
         let directory: Arc<Path> = options.directory.as_path().into();
         let Recovered { segments, active, producers, epochs, log_start_offset, log_end_offset, is_changed } =
             recovery::recover(&options, directory.clone(), now)?;
+        if active.is_some() && !options.clean_shutdown {
+            let is_empty = segments.iter().all(|segment| segment.size_bytes() == 0);
+            first::settle(&directory, options.topic_id, is_empty)?;
+        }
         let view = Arc::new(LogView::new(directory.clone(), log_start_offset, log_end_offset));
         view.publish_segments(segments, log_end_offset);
         Ok(Log {
@@ -125,6 +132,7 @@ impl Log {
             config: options.config,
             files: options.files,
             active,
+            prepared: None,
             producers,
             verifications: Verifications::default(),
             producer_expiration_ms: options.producer_expiration_ms,
@@ -159,7 +167,7 @@ impl Log {
         &self.directory
     }
 
-    /// Whether the first append, which creates files and syncs their names, has been.
+    /// Whether an append goes to files that are there and on disk under their names.
     pub fn has_files(&self) -> bool {
         self.active.is_some()
     }
@@ -362,7 +370,7 @@ impl Log {
 
     /// Saves what can mostly be derived again from the batches.
     pub(super) fn save_epochs(&self) -> anyhow::Result<()> {
-        if self.active.is_none() {
+        if self.active.is_none() && self.prepared.is_none() {
             return Ok(());
         }
         let path = self.directory.join(checkpoint::LEADER_EPOCH_CHECKPOINT);

@@ -12,6 +12,7 @@ pub mod copy;
 pub mod dirs;
 pub mod epochs;
 pub mod files;
+pub mod first;
 pub mod indexes;
 mod leftovers;
 #[expect(clippy::module_inception, reason = "the room is named after what it keeps, and so is its main type")]

@@ -116,13 +116,12 @@ impl Segment {
         files: Arc<FileCache>,
     ) -> io::Result<Arc<Segment>> {
         let segment = Segment::open(directory, base_offset, 0, index_interval_bytes, files);
-        let file = retry_without_idle_files(&segment.files, || File::create(&segment.path()))?;
-        // A file of this name can only be what a failed roll left behind.
-        file.truncate(0)?;
+        // Files of these names can only be what a failed roll left behind.
+        let file = retry_without_idle_files(&segment.files, || File::create_empty(&segment.path()))?;
         // The indexes are on the heap until the segment is sealed; stock tools that are pointed at a segment
         // make an index file that is not there, and then fail over it.
         for suffix in [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX] {
-            File::create(&segment.directory.join(file_name(base_offset, suffix)))?.truncate(0)?;
+            File::create_empty(&segment.path_of(suffix))?;
         }
         segment.is_sealed.store(false, Ordering::Relaxed);
         segment.holds_no_abort.store(true, Ordering::Release);

@@ -4,6 +4,7 @@ mod by_time;
 mod compaction;
 mod crash;
 mod faults;
+mod first;
 mod main_line;
 mod model;
 mod retention;

@@ -72,6 +72,9 @@ impl Log {
         self.epochs.clear();
         self.producers = ProducerState::starting_at(at);
         self.active = None;
+        if let Some(prepared) = self.prepared.take() {
+            prepared.remove_segment()?;
+        }
         self.view.set_log_start_offset(at);
         self.view.publish_truncation(Vec::new(), at);
         // From the end, so that a crash in between leaves a log without holes.

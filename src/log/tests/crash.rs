@@ -23,11 +23,13 @@ fn recovery_takes_any_bytes() {
     let partition = Partition::new();
     write_batches(&partition, 5);
     let whole = std::fs::read(partition.path(LOG_NAME)).expect("read");
+    let metadata = std::fs::read(partition.path("partition.metadata")).expect("read");
     let corpus = [whole.clone(), whole[..whole.len() - 7].to_vec(), Vec::new()];
     crate::fuzz::smoke("log_recovery", &corpus, 3_000, |bytes| {
         std::fs::remove_dir_all(partition.directory()).expect("clear");
         std::fs::create_dir(partition.directory()).expect("make");
         std::fs::write(partition.path(LOG_NAME), bytes).expect("write");
+        std::fs::write(partition.path("partition.metadata"), &metadata).expect("write");
         let (opened, allocated) = crate::fuzz::memory::allocated_by(|| partition.open_after_crash());
         assert!(allocated <= 64 * bytes.len() + (4 << 20), "recovery allocated {allocated} bytes");
         match opened {
