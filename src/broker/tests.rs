@@ -8,6 +8,7 @@ mod compacting;
 mod consumer_groups;
 mod durability;
 mod fetching;
+mod first_appends;
 mod groups;
 mod message_sets;
 mod metrics;

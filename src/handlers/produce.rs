@@ -3,16 +3,18 @@
 //! The hot path: the records stay in the connection's buffer, are checked without a lock, and reach the page
 //! cache by one write before the next await. Only records that begin a transaction in their partition are copied,
 //! and wait for its coordinator ([`transactions`]); what comes without record batches, below v3, is converted first
-//! ([`message_sets`]). The bytes of the message are `protocol::produce`'s business, what a
+//! ([`message_sets`]); and a partition gets its files off the worker ([`first`]). The bytes of the message are `protocol::produce`'s business, what a
 //! partition accepts is `protocol::validate`'s. Kafka: `KafkaApis.handleProduceRequest`,
 //! `ReplicaManager.appendRecords`.
 
+mod first;
 pub mod message_sets;
 mod transactions;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::first::Fileless;
 use self::transactions::{Before, Transaction, Vouched};
 use super::context::RequestContext;
 use super::reply::{Handled, Held, LocalFuture, Output, Work};
@@ -37,6 +39,7 @@ pub struct Scratch {
     request: ProduceRequest,
     answers: Vec<PartitionAnswer>,
     waiting: Vec<Waiting>,
+    fileless: Vec<Fileless>,
 }
 
 /// A partition whose answer waits for followers or the disk.
@@ -61,7 +64,10 @@ pub fn handle(
     match transactions::look(context, &scratch.request, frame, context.services.clock.now()) {
         Before::Nothing(vouched) => {
             append_all(context, scratch, frame, &vouched);
-            answer(context, scratch, frame, out)
+            match scratch.fileless.is_empty() {
+                true => answer(context, scratch, frame, out),
+                false => first::append_later(context.clone(), scratch, frame),
+            }
         }
         Before::Verify(transaction) => {
             Handled::Work(append_later(context.clone(), scratch, frame, transaction))
@@ -83,6 +89,7 @@ fn append_later(
     Work::holding(frame.len(), async move |held| {
         let vouched = transactions::verify(&context, &scratch.request, &frame, transaction).await;
         append_all(&context, &mut scratch, &mut frame, &vouched);
+        first::append_all(&context, &mut scratch, &mut frame).await;
         answer_work(context, scratch, frame, held).await
     })
 }
@@ -130,10 +137,12 @@ fn count_errors(context: &RequestContext, answers: &[PartitionAnswer]) {
     errors.filter(|error| *error != ErrorCode::None).for_each(|error| context.failed(error));
 }
 
+/// Appends to every partition that has files.
 fn append_all(context: &RequestContext, scratch: &mut Scratch, frame: &mut [u8], vouched: &Vouched) {
-    let Scratch { request, answers, waiting } = scratch;
+    let Scratch { request, answers, waiting, fileless } = scratch;
     answers.clear();
     waiting.clear();
+    fileless.clear();
     let acks_are_valid = matches!(request.acks, ACKS_NONE | ACKS_LEADER | ACKS_ALL);
     let now = context.services.clock.now();
     for (index, partition) in request.partitions.iter().enumerate() {
@@ -144,34 +153,39 @@ fn append_all(context: &RequestContext, scratch: &mut Scratch, frame: &mut [u8],
             }
             let replica = find_replica(context, partition, frame).map_err(PartitionAnswer::refused)?;
             let records = &mut frame[partition.records.clone().unwrap_or(0..0)];
+            if !replica.has_files() && first::are_valid(context.version, &replica, records, now) {
+                fileless.push(Fileless { index, replica, verification });
+                // Until it is appended.
+                return Err(PartitionAnswer::refused(ErrorCode::None));
+            }
             match append(context.version, &replica, records, (request.acks, verification), now) {
                 Ok(appended) => Ok((replica, appended)),
                 Err(error) => Err(refuse(context.version, &replica, records, error)),
             }
         });
-        settle(index, request.acks, appended, answers, waiting);
+        answers.push(settle(index, request.acks, appended, waiting));
     }
 }
 
-/// Notes the answer of the partition at `index`, and what it waits for.
+/// The answer of the partition at `index`; notes what it waits for.
 #[inline(always)]
 fn settle(
     index: usize,
     acks: i16,
     appended: Result<(Arc<Replica>, LeaderAppend), PartitionAnswer>,
-    answers: &mut Vec<PartitionAnswer>,
     waiting: &mut Vec<Waiting>,
-) {
+) -> PartitionAnswer {
     match appended {
         Ok((replica, appended)) => {
-            answers.push(accepted(&appended));
+            let answer = accepted(&appended);
             if let Some(required) = replica.still_required(&appended, acks == ACKS_ALL)
                 && acks != ACKS_NONE
             {
                 waiting.push(Waiting { index, replica, required });
             }
+            answer
         }
-        Err(refused) => answers.push(refused),
+        Err(refused) => refused,
     }
 }
 

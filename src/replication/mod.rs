@@ -11,6 +11,7 @@
 pub mod checkpoints;
 pub mod chores;
 pub mod cleaner;
+pub mod first_files;
 pub mod flusher;
 pub mod graveyard;
 pub mod loading;

@@ -16,6 +16,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::chores::Signal;
 use super::cleaner::CleanerTotals;
+use super::first_files::FirstFiles;
 use super::flusher::Flusher;
 use super::graveyard::{Doomed, Graveyard};
 use super::moves::{FutureReplica, Moves};
@@ -104,6 +105,7 @@ pub struct Registry {
     image: ArcSwap<ClusterImage>,
     pub(super) rng: Rng,
     pub(super) flusher: Flusher,
+    first_files: FirstFiles,
     pub(super) writing_checkpoints: Mutex<()>,
     pub(super) held: RwLock<HashMap<(TopicId, PartitionIndex), Held>>,
     pub(super) graveyard: Graveyard,
@@ -120,6 +122,7 @@ impl Registry {
             flusher: Flusher::new(options.signal.clone()),
             options,
             rng: Rng::system(),
+            first_files: FirstFiles::default(),
             writing_checkpoints: Mutex::new(()),
             held: RwLock::default(),
             graveyard: Graveyard::default(),
@@ -132,6 +135,11 @@ impl Registry {
     /// The newest metadata that has taken effect here.
     pub fn image(&self) -> Arc<ClusterImage> {
         self.image.load_full()
+    }
+
+    /// Gives partitions files before their first append, off the worker; [`Replica::has_files`] tells who needs that.
+    pub async fn make_files(&self, replicas: Vec<Arc<Replica>>) {
+        self.first_files.make(replicas, &self.options.clock).await;
     }
 
     /// Opens the log of a partition, which may not exist on disk yet.

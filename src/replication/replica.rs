@@ -111,6 +111,8 @@ pub struct Replica {
     leader_epoch: AtomicI32,
     /// Follows `Appender::log` for those who read without its lock.
     closed: AtomicBool,
+    /// False of some that have files: only whoever makes them without appending says so.
+    has_files: AtomicBool,
     subscribers: Mutex<Subscribers>,
     /// The coordinator whose state this partition is.
     listener: ArcSwapOption<Listener>,
@@ -153,6 +155,7 @@ impl Replica {
             last_stable_offset: AtomicI64::new(last_stable_offset.0),
             leader_epoch: AtomicI32::new(epoch.0),
             closed: AtomicBool::new(false),
+            has_files: AtomicBool::new(log.has_files()),
             subscribers: Mutex::default(),
             listener: ArcSwapOption::empty(),
             flusher,
@@ -227,6 +230,16 @@ impl Replica {
     /// Whether the partition was deleted, went offline, or the broker stops.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// Whether an append finds files. One that does not makes them and waits for the disk: see
+    /// [`super::first_files::FirstFiles`].
+    pub fn has_files(&self) -> bool {
+        self.has_files.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_has_files(&self) {
+        self.has_files.store(true, Ordering::Relaxed);
     }
 
     /// KIP-320: a client that knows another leader epoch than ours is told which of us is behind.

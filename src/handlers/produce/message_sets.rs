@@ -66,6 +66,7 @@ async fn convert_and_append(
     };
     refuse_transactions(&mut converted);
     let mut scratch = Scratch { request, ..Scratch::default() };
+    make_files(&context, &converted).await;
     append_all(&mut scratch, converted, context.services.clock.now());
     answer_work(context, scratch, frame, held).await
 }
@@ -125,8 +126,18 @@ fn refuse_transactions(converted: &mut [Converted]) {
     }
 }
 
+/// Partitions without files get them off the worker.
+async fn make_files(context: &RequestContext, converted: &[Converted]) {
+    let is_first = |replica: &Replica, batch: &[u8]| !batch.is_empty() && !replica.has_files();
+    let appended = converted.iter().flatten().filter(|(replica, batch)| is_first(replica, batch));
+    let fileless: Vec<Arc<Replica>> = appended.map(|(replica, _)| replica.clone()).collect();
+    if !fileless.is_empty() {
+        context.services.replicas.make_files(fileless).await;
+    }
+}
+
 fn append_all(scratch: &mut Scratch, converted: Vec<Converted>, now: Timestamp) {
-    let Scratch { request, answers, waiting } = scratch;
+    let Scratch { request, answers, waiting, .. } = scratch;
     let terms = (request.acks, Verification::Required(None));
     for (index, converted) in converted.into_iter().enumerate() {
         let appended = converted.and_then(|(replica, mut batch)| {
@@ -139,6 +150,6 @@ fn append_all(scratch: &mut Scratch, converted: Vec<Converted>, now: Timestamp) 
             replica.converted_up(record_count.unsigned_abs());
             Ok((replica, appended))
         });
-        settle(index, request.acks, appended, answers, waiting);
+        answers.push(settle(index, request.acks, appended, waiting));
     }
 }
