@@ -1,11 +1,11 @@
 //! Produce (key 0), v0-13: validates, appends in place, answers when `acks` is satisfied.
 //!
 //! The hot path: the records stay in the connection's buffer, are checked without a lock, and reach the page
-//! cache by one write before the next await. Only records that begin a transaction in their partition are copied,
-//! and wait for its coordinator ([`transactions`]); what comes without record batches, below v3, is converted first
-//! ([`message_sets`]); and a partition gets its files off the worker ([`first`]). The bytes of the message are `protocol::produce`'s business, what a
-//! partition accepts is `protocol::validate`'s. Kafka: `KafkaApis.handleProduceRequest`,
-//! `ReplicaManager.appendRecords`.
+//! cache by one write before the next await. Three things leave it: records that begin a transaction in their
+//! partition are copied, and wait for its coordinator ([`transactions`]); what comes without record batches, below v3,
+//! is converted first ([`message_sets`]); a partition without files gets them off the worker ([`first`]). The bytes of
+//! the message are `protocol::produce`'s business, what a partition accepts is `protocol::validate`'s. Kafka:
+//! `KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`.
 
 mod first;
 pub mod message_sets;
