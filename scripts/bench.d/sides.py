@@ -111,7 +111,7 @@ class Floor(Side):
 
     name = "floor"
     title = "floor"
-    workloads = ["produce", "idempotent", "large", "codecs", "small"]
+    workloads = ["produce", "idempotent", "large", "codecs", "small", "pace"]
     durability = "written, no fsync"
 
     def __init__(self, load):

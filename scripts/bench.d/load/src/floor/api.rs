@@ -1,5 +1,7 @@
 //! The requests that the load generator sends to a floor, and their answers, each in the one version that it uses.
 
+use std::time::Duration;
+
 use anyhow::{bail, ensure};
 
 use super::log::{Log, Range};
@@ -17,13 +19,23 @@ const PRODUCER_ID: i64 = 1;
 /// The tagged fields behind the records of a Fetch answer: of the partition, the topic and the answer.
 const FETCH_END: [u8; 3] = [0; 3];
 
-/// Appends the answer to `output`. When it is the begin of a Fetch answer, the records and `end_fetch` must follow it.
+/// What a request has led to.
+pub enum Outcome {
+    Answered,
+    /// The begin of a Fetch answer, which these records and `end_fetch` must follow.
+    Records(Range),
+    /// A Fetch that finds nothing: to be asked again when there is more, and at the end of this time at last.
+    Wait(Duration),
+}
+
+/// Appends the answer to `output`, if it is no outcome to wait; a request that `has_waited` does not wait again.
 pub fn answer(
     request: &mut [u8],
     port: u16,
     log: &mut Log,
     output: &mut Vec<u8>,
-) -> anyhow::Result<Option<Range>> {
+    has_waited: bool,
+) -> anyhow::Result<Outcome> {
     let mut reader = Reader::new(request);
     let (api_key, version) = (reader.i16()?, reader.i16()?);
     let correlation_id = reader.i32()?;
@@ -37,7 +49,7 @@ pub fn answer(
         }
         (FETCH, 12) => {
             reader.tags()?;
-            return fetch(reader, log, answer).map(Some);
+            return fetch(reader, log, answer, has_waited);
         }
         (LIST_OFFSETS, 1) => list_offsets(reader, log, &mut answer)?,
         (METADATA, 1) => metadata(port, &mut answer),
@@ -48,7 +60,7 @@ pub fn answer(
         _ => bail!("a floor does not know version {version} of API {api_key}"),
     }
     answer.finish(0);
-    Ok(None)
+    Ok(Outcome::Answered)
 }
 
 pub fn end_fetch(output: &mut Vec<u8>) {
@@ -77,9 +89,16 @@ fn produce(body: &mut [u8], log: &mut Log, answer: &mut Answer<'_>) -> anyhow::R
     Ok(())
 }
 
-/// One partition, without a session, without waiting.
-fn fetch(mut reader: Reader<'_>, log: &Log, mut answer: Answer<'_>) -> anyhow::Result<Range> {
-    reader.take(4 * 4 + 1 + 2 * 4)?; // replica, wait, bytes, isolation level, session
+/// One partition, without a session.
+fn fetch(
+    mut reader: Reader<'_>,
+    log: &Log,
+    mut answer: Answer<'_>,
+    has_waited: bool,
+) -> anyhow::Result<Outcome> {
+    reader.i32()?; // replica
+    let max_wait_ms = u64::try_from(reader.i32()?)?;
+    reader.take(2 * 4 + 1 + 2 * 4)?; // bytes, isolation level, session
     ensure!(reader.compact_count()? == 1, "a request is not about one topic");
     let name = reader.compact_bytes()?;
     ensure!(reader.compact_count()? == 1, "a request is not about one partition");
@@ -88,13 +107,17 @@ fn fetch(mut reader: Reader<'_>, log: &Log, mut answer: Answer<'_>) -> anyhow::R
     let offset = reader.i64()?;
     reader.take(4 + 8)?; // last fetched epoch, log start offset
     let range = log.range(name, index, offset, reader.i32()? as u64)?;
+    if range.size_bytes == 0 && max_wait_ms > 0 && !has_waited {
+        answer.take_back();
+        return Ok(Outcome::Wait(Duration::from_millis(max_wait_ms)));
+    }
     let end_offset = log.end_offset(name, index)?;
     answer.no_tags().i32(0).i16(NONE).i32(0); // throttle time, session
     answer.compact_count(1).compact_bytes(name).compact_count(1);
     answer.i32(index).i16(NONE).i64(end_offset).i64(end_offset).i64(0);
     answer.null().i32(-1).compact_count(range.size_bytes); // no aborted transactions, no preferred replica
     answer.finish(range.size_bytes + FETCH_END.len());
-    Ok(range)
+    Ok(Outcome::Records(range))
 }
 
 /// The end of one partition.
@@ -136,6 +159,10 @@ impl<'a> Answer<'a> {
         let mut answer = Answer { output, begin };
         answer.i32(correlation_id);
         answer
+    }
+
+    fn take_back(self) {
+        self.output.truncate(self.begin);
     }
 
     /// Fills in the size, of which `behind` bytes follow outside of this output.

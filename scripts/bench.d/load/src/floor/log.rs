@@ -17,6 +17,7 @@ const ALLOCATION_SIZE_BYTES: u64 = 32 * 1024 * 1024;
 pub struct Log {
     directory: PathBuf,
     topics: HashMap<Vec<u8>, Vec<Partition>>,
+    appended_batches: u64,
 }
 
 /// Whole batches of a partition, as bytes of its file.
@@ -39,7 +40,7 @@ struct Partition {
 impl Log {
     pub fn create(directory: &Path) -> anyhow::Result<Log> {
         std::fs::create_dir_all(directory).with_context(|| format!("create {}", directory.display()))?;
-        Ok(Log { directory: directory.to_owned(), topics: HashMap::new() })
+        Ok(Log { directory: directory.to_owned(), topics: HashMap::new(), appended_batches: 0 })
     }
 
     pub fn create_topic(&mut self, name: &[u8], partition_count: i32) -> anyhow::Result<()> {
@@ -63,7 +64,14 @@ impl Log {
     pub fn append(&mut self, topic: &[u8], partition: i32, records: &mut [u8]) -> anyhow::Result<i64> {
         let partition = usize::try_from(partition).context("read the number of a partition")?;
         let found = self.topics.get_mut(topic).and_then(|partitions| partitions.get_mut(partition));
-        found.context("append to a partition that is not there")?.append(records)
+        let base_offset = found.context("append to a partition that is not there")?.append(records)?;
+        self.appended_batches += 1;
+        Ok(base_offset)
+    }
+
+    /// Of all partitions.
+    pub fn appended_batches(&self) -> u64 {
+        self.appended_batches
     }
 
     /// The batches from `offset` on, as many as fit into `limit_bytes`, at least one; none at the end.
