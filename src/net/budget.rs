@@ -121,6 +121,11 @@ impl Charge {
         Poll::Pending
     }
 
+    /// Whether there is room to begin something large.
+    pub fn has_room(&self) -> bool {
+        !self.budget.is_short()
+    }
+
     /// Whether the holder has found no room and waits for it.
     pub fn is_waiting(&self) -> bool {
         self.waits

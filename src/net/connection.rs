@@ -300,7 +300,8 @@ impl<S: Service> Connection<S> {
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         ready!(self.stream.poll_read_ready(context))?;
         let mut pool = self.worker.pool.borrow_mut();
-        let room = self.receive.room(&mut pool, self.worker.limits.max_request_size_bytes);
+        let max_request_size_bytes = self.worker.limits.max_request_size_bytes;
+        let room = self.receive.room(&mut pool, max_request_size_bytes, self.charge.has_room());
         let mut buffer = ReadBuf::new(room);
         // Unlike `try_read` this notes that a read which did not fill its buffer has emptied the socket,
         // and saves the read that would find out.
