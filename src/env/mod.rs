@@ -4,6 +4,7 @@
 //! manual clock and a seeded [`rng::Rng`], and nothing else changes.
 
 pub mod clock;
+pub mod deadlines;
 #[cfg(test)]
 pub mod faults;
 pub mod fs;

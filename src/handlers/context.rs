@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kafka_protocol::protocol::Encodable;
 
@@ -11,6 +12,7 @@ use super::reply::Output;
 use super::services::Services;
 use super::table::Api;
 use super::throttle;
+use crate::env::deadlines::Deadlines;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::shapes;
 use crate::telemetry::metrics::WorkerMetrics;
@@ -54,6 +56,11 @@ impl RequestContext {
         result
     }
 
+    /// Ends when so much time has gone. For what waits on this worker.
+    pub fn after(&self, duration: Duration) -> tokio::time::Sleep {
+        self.connection.deadlines.after(duration)
+    }
+
     /// Says in the only response of `out` for how long the client has to rest, and sees to it.
     pub fn throttle(&self, out: &mut Output) {
         let throttle_ms = self.throttle_request();
@@ -84,4 +91,6 @@ pub struct ConnectionInfo {
     pub peer: std::net::SocketAddr,
     /// The counters of the worker that the connection stays on.
     pub metrics: Arc<WorkerMetrics>,
+    /// The timers of that worker.
+    pub deadlines: Rc<Deadlines>,
 }

@@ -106,6 +106,7 @@ use self::context::{ConnectionInfo, RequestContext};
 use self::produce::Scratch;
 use self::reply::{Handled, Output, Peer, Service};
 use self::services::Services;
+use crate::env::deadlines::Deadlines;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::shapes::{self, Header, Limits};
 use crate::telemetry::metrics::WorkerMetrics;
@@ -121,6 +122,7 @@ pub struct Handlers {
     /// Those of the release that this broker passes for.
     apis: &'static [table::Api],
     metrics: Arc<WorkerMetrics>,
+    deadlines: Rc<Deadlines>,
     /// Buffers that every produce request of this worker uses again.
     produce: RefCell<Scratch>,
 }
@@ -129,7 +131,7 @@ impl Handlers {
     /// `services` are those of the whole broker, `metrics` those of this worker.
     pub fn new(services: Arc<Services>, metrics: Arc<WorkerMetrics>) -> Handlers {
         let apis = &services.release.apis;
-        Handlers { services, apis, metrics, produce: RefCell::default() }
+        Handlers { services, apis, metrics, deadlines: Rc::default(), produce: RefCell::default() }
     }
 }
 
@@ -142,7 +144,8 @@ impl Service for Handlers {
         if let Some(hold_ms) = self.services.quotas.hold_connection(ip, now_ms) {
             return Err(Duration::from_millis(hold_ms.unsigned_abs()));
         }
-        Ok(Rc::new(ConnectionInfo { listener, peer: address, metrics: self.metrics.clone() }))
+        let (metrics, deadlines) = (self.metrics.clone(), self.deadlines.clone());
+        Ok(Rc::new(ConnectionInfo { listener, peer: address, metrics, deadlines }))
     }
 
     fn handle(&self, session: &mut Rc<ConnectionInfo>, frame: &mut [u8], out: &mut Output) -> Handled {

@@ -329,7 +329,7 @@ fn answer_later(context: RequestContext, scratch: &mut Scratch, frame: &[u8]) ->
     let request_size_bytes = frame.len();
     Box::pin(async move {
         let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64);
-        let mut deadline = std::pin::pin!(tokio::time::sleep(timeout));
+        let mut deadline = std::pin::pin!(context.after(timeout));
         for partition in waiting {
             let outcome = tokio::select! {
                 biased;

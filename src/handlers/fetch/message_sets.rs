@@ -101,7 +101,7 @@ pub fn handle(context: &RequestContext, frame: &[u8], body_offset: usize) -> Han
 
 /// Looks whenever enough has come in, and answers with what there is when the time is up.
 async fn serve(context: RequestContext, mut fetch: OldFetch) -> Output {
-    let mut deadline = std::pin::pin!(tokio::time::sleep(fetch.max_wait));
+    let mut deadline = std::pin::pin!(context.after(fetch.max_wait));
     let mut time_is_up = fetch.max_wait.is_zero() || fetch.slots.is_empty() || fetch.min_bytes == 0;
     loop {
         fetch.session.subscription.take_ready(fetch.min_bytes as i64, &mut Vec::new());

@@ -75,7 +75,7 @@ pub fn handle(context: &RequestContext, frame: &[u8], body_offset: usize, out: &
 /// Looks again whenever enough has come in, and answers with what there is when the time is up.
 async fn wait(context: RequestContext, mut fetch: Fetch) -> Output {
     let subscription = fetch.session.lock().subscription.clone();
-    let mut deadline = std::pin::pin!(tokio::time::sleep(fetch.max_wait));
+    let mut deadline = std::pin::pin!(context.after(fetch.max_wait));
     loop {
         let time_is_up = tokio::select! {
             biased;
