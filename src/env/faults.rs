@@ -11,6 +11,8 @@ use rustix::io::Errno;
 pub enum Operation {
     Open,
     Read,
+    /// A read that must not wait for a disk.
+    ReadCached,
     Write,
     Sync,
     Truncate,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags};
 
 #[cfg(test)]
 use crate::env::faults::{self, Operation};
@@ -139,6 +139,17 @@ impl FileRegion {
             && (self.size_bytes <= SMALL_RANGE_SIZE_BYTES || self.file.is_cached_at(last))
     }
 
+    /// Fills `into`, which is as long as the range, if that waits for no disk; whether it did. A file system that cannot
+    /// tell is waited for.
+    pub fn read_if_cached(&self, into: &mut [u8]) -> bool {
+        match self.file.read_cached_at(into, self.position) {
+            Ok(size_bytes) => size_bytes == into.len(),
+            Err(Errno::AGAIN) => false,
+            // Who reads it when it should be there meets the same error, and has somebody to tell.
+            Err(_) => self.file.read_exact_at(into, self.position).is_ok(),
+        }
+    }
+
     /// Brings the range into the page cache. Blocking.
     pub fn load(&self) -> io::Result<()> {
         let mut piece = vec![0; self.size_bytes.min(SMALL_RANGE_SIZE_BYTES)];
@@ -159,11 +170,17 @@ impl FileRegion {
 impl File {
     /// Whether a read of the byte at `position` would not wait for a disk.
     fn is_cached_at(&self, position: u64) -> bool {
-        let mut byte = [0];
-        let mut into = [io::IoSliceMut::new(&mut byte)];
-        let read =
-            rustix::io::preadv2(self.as_std(), &mut into, position, rustix::io::ReadWriteFlags::NOWAIT);
-        read != Err(rustix::io::Errno::AGAIN)
+        self.read_cached_at(&mut [0], position) != Err(Errno::AGAIN)
+    }
+
+    /// Reads what can be had from `position` on without waiting for a disk, at most `into`; `AGAIN` when that is nothing.
+    fn read_cached_at(&self, into: &mut [u8], position: u64) -> Result<usize, Errno> {
+        #[cfg(test)]
+        faults::meet(Operation::ReadCached, &self.path).map_err(|error| {
+            Errno::from_io_error(&error).expect("a fault is an error of the operating system")
+        })?;
+        let mut into = [io::IoSliceMut::new(into)];
+        rustix::io::preadv2(&self.file, &mut into, position, ReadWriteFlags::NOWAIT)
     }
 }
 
@@ -355,7 +372,11 @@ mod tests {
         // A file system in memory keeps its pages whatever it is told; any other has let them go.
         region.load().expect("load");
         assert!(region.is_cached());
+        let mut bytes = vec![0; 200_000];
+        assert!(region.read_if_cached(&mut bytes));
+        assert!(bytes.iter().all(|byte| *byte == 7));
         let behind_the_end = FileRegion { file, position: 299_000, size_bytes: 200_000 };
         behind_the_end.load().expect("a cut file is no error here");
+        assert!(!behind_the_end.read_if_cached(&mut bytes), "a cut file gives no part of the range");
     }
 }

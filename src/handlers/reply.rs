@@ -11,6 +11,9 @@ use bytes::{BufMut, BytesMut};
 
 use crate::env::fs::FileRegion;
 
+/// Below this size reading a range and sending it with the rest is cheaper than a call of its own.
+pub const MIN_SENDFILE_SIZE_BYTES: usize = 16 * 1024;
+
 /// Responses in the order they leave: bytes with file ranges spliced in between.
 #[derive(Debug, Default)]
 pub struct Output {
@@ -48,6 +51,31 @@ impl Output {
     /// Appends a file range after the bytes written up to here.
     pub fn splice(&mut self, region: FileRegion) {
         self.files.push((self.bytes.len(), region));
+    }
+
+    /// The same if that will wait for no disk; otherwise nothing is appended, and the answer is false. What is too small for
+    /// a call of its own is read at once, as asking whether it can be read costs as much.
+    pub fn splice_cached(&mut self, region: &FileRegion) -> bool {
+        if region.size_bytes >= MIN_SENDFILE_SIZE_BYTES {
+            let is_cached = region.is_cached();
+            if is_cached {
+                self.splice(region.clone());
+            }
+            return is_cached;
+        }
+        let start = self.bytes.len();
+        self.bytes.resize(start + region.size_bytes, 0);
+        let is_read = region.read_if_cached(&mut self.bytes[start..]);
+        if !is_read {
+            self.bytes.truncate(start);
+        }
+        is_read
+    }
+
+    /// Takes back everything behind the first `byte_count` bytes and `file_count` file ranges.
+    pub fn truncate(&mut self, byte_count: usize, file_count: usize) {
+        self.bytes.truncate(byte_count);
+        self.files.truncate(file_count);
     }
 
     /// Size of everything that waits, file ranges included, in bytes.

@@ -1,7 +1,7 @@
 //! Responses of one connection on their way out: bytes by `send`, file ranges by `sendfile`.
 //!
-//! A file range below [`MIN_SENDFILE_SIZE_BYTES`] is read into the bytes, so that everything leaves in one
-//! write. A file that was cut before its range was sent closes the connection: the length that stands in
+//! A file range below [`MIN_SENDFILE_SIZE_BYTES`] that no handler has read is read into the bytes here, so that
+//! everything leaves in one write. A file that was cut before its range was sent closes the connection: the length that stands in
 //! front of the range has been promised.
 
 use std::io;
@@ -13,10 +13,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::env::fs::FileRegion;
-use crate::handlers::reply::Output;
-
-/// Below this size reading a range and sending it with the rest is cheaper than a call of its own.
-const MIN_SENDFILE_SIZE_BYTES: usize = 16 * 1024;
+use crate::handlers::reply::{MIN_SENDFILE_SIZE_BYTES, Output};
 
 /// A connection sends at most this much of files before the others of its worker have their turn.
 const MAX_FILE_SIZE_PER_TURN_BYTES: usize = 1024 * 1024;

@@ -1,9 +1,11 @@
 //! Fetch and ListOffsets: offsets inside batches, long polls, sessions, limits, time.
 
 use kafka_protocol::messages::FetchRequest;
+use rustix::io::Errno;
 
 use super::Fixture;
 use super::client::{FIRST_TIMESTAMP, batch, fetch, values};
+use crate::env::faults::{Operation, on};
 use crate::protocol::errors::ErrorCode;
 
 #[test]
@@ -43,6 +45,37 @@ fn a_long_poll_ends_with_the_append_it_waits_for() {
     client.produce(9, ("t", id), 1, batch(&["news"]));
     let response = waiting.receive::<FetchRequest>(12).unwrap();
     assert_eq!(values(&response), [(0, "news".to_owned())]);
+}
+
+#[test]
+fn records_that_are_not_in_the_page_cache_are_answered_all_the_same() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 2, &[]);
+    let large = "l".repeat(100_000);
+    client.produce(9, ("t", id), 0, batch(&[&large]));
+    for (offset, missing_count) in [1, u32::MAX].into_iter().enumerate() {
+        let cold = on(Operation::ReadCached, fixture.directory.path(), Errno::AGAIN).times(missing_count);
+        client.produce(9, ("t", id), 1, batch(&["small"]));
+        let faults = cold.inject();
+        let both = client.call(12, &fetch(12, ("t", id), &[(0, 0), (1, offset as i64)], 0));
+        assert_eq!(values(&both), [(0, large.clone()), (offset as i64, "small".to_owned())]);
+        drop(faults);
+    }
+}
+
+#[test]
+fn a_long_poll_for_records_that_left_the_page_cache_ends_with_them() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 1, &[]);
+    client.produce(9, ("t", id), 0, batch(&["first"]));
+    let mut waiting = fixture.client();
+    waiting.send(12, &fetch(12, ("t", id), &[(0, 1)], 15_000));
+    let _cold = on(Operation::ReadCached, fixture.directory.path(), Errno::AGAIN).times(1).inject();
+    client.produce(9, ("t", id), 0, batch(&["news"]));
+    let response = waiting.receive::<FetchRequest>(12).unwrap();
+    assert_eq!(values(&response), [(1, "news".to_owned())]);
 }
 
 #[test]

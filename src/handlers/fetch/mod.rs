@@ -17,7 +17,7 @@ use self::look::{Limits, News, look};
 use self::session::{FetchSession, SharedSession};
 use self::spare::Spare;
 use super::context::RequestContext;
-use super::reply::{Handled, Output};
+use super::reply::{Handled, MIN_SENDFILE_SIZE_BYTES, Output};
 use crate::env::fs::FileRegion;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::fetch::{self, FetchRequest, PartitionAnswer, ResponseWriter};
@@ -31,6 +31,9 @@ const INITIAL_EPOCH: i32 = 0;
 /// What a partition's answer takes besides its records, about.
 const PARTITION_SIZE_BYTES: usize = 40;
 
+/// Room for an answer of a few records, so that writing it allocates once.
+const SMALL_ANSWER_SIZE_BYTES: usize = 1024;
+
 /// A fetch in flight: whose session, under which limits, and what to answer with.
 struct Fetch {
     session: SharedSession,
@@ -39,6 +42,8 @@ struct Fetch {
     limits: Limits,
     min_bytes: usize,
     max_wait: Duration,
+    /// The quotas have counted the answer, which waits for its records alone.
+    is_charged: bool,
     spare: Spare,
 }
 
@@ -49,6 +54,18 @@ enum Looked {
     /// Too little to answer before the wait is over.
     TooLittle,
 }
+
+/// Where an answer may take its records from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// The page cache: a disk must not hold up the other connections of a worker.
+    Cache,
+    /// Wherever they are, which is the cache if it has room for them.
+    Disk,
+}
+
+/// Some records are not in the page cache, so nothing was answered.
+struct Cold;
 
 /// Answers into `out`, or parks. The body begins at `body_offset` of `frame`.
 pub fn handle(context: &RequestContext, frame: &[u8], body_offset: usize, out: &mut Output) -> Handled {
@@ -63,11 +80,13 @@ pub fn handle(context: &RequestContext, frame: &[u8], body_offset: usize, out: &
         }
     };
     match fetch.look(context, fetch.max_wait.is_zero()) {
-        Looked::Enough if fetch.is_all_cached() => {
-            fetch.answer(context, out);
-            Handled::Done
-        }
-        Looked::Enough => Handled::Wait(Box::pin(answer_from_disk(context.clone(), fetch))),
+        Looked::Enough => match fetch.answer(context, Source::Cache, out) {
+            Ok(()) => {
+                fetch.spare.give_back();
+                Handled::Done
+            }
+            Err(Cold) => Handled::Wait(Box::pin(answer_from_disk(context.clone(), fetch))),
+        },
         Looked::TooLittle => Handled::Wait(Box::pin(wait(context.clone(), fetch))),
     }
 }
@@ -83,23 +102,33 @@ async fn wait(context: RequestContext, mut fetch: Fetch) -> Output {
             () = &mut deadline => true,
         };
         if let Looked::Enough = fetch.look(&context, time_is_up) {
-            return answer_from_disk(context, fetch).await;
+            let mut output = Output::default();
+            output.bytes.reserve(SMALL_ANSWER_SIZE_BYTES);
+            return match fetch.answer(&context, Source::Cache, &mut output) {
+                Ok(()) => {
+                    fetch.spare.give_back();
+                    output
+                }
+                Err(Cold) => answer_from_disk(context, fetch).await,
+            };
         }
     }
 }
 
-/// Answers when all records are in the page cache: a disk must not hold up the other connections of a worker.
-async fn answer_from_disk(context: RequestContext, fetch: Fetch) -> Output {
-    let cold: Vec<FileRegion> = fetch.records().filter(|region| !region.is_cached()).cloned().collect();
-    if !cold.is_empty() {
-        let loaded = tokio::task::spawn_blocking(move || cold.iter().try_for_each(FileRegion::load)).await;
-        if let Ok(Err(error)) = loaded {
-            // The one who sends the range meets the same error and ends the connection.
-            tracing::warn!(%error, "load records from disk");
-        }
+/// Answers once all records have been brought into the page cache.
+async fn answer_from_disk(context: RequestContext, mut fetch: Fetch) -> Output {
+    // Of a short range only its first byte is looked at, which says nothing where the rest was missed.
+    let may_be_cold =
+        |region: &&FileRegion| region.size_bytes < MIN_SENDFILE_SIZE_BYTES || !region.is_cached();
+    let cold: Vec<FileRegion> = fetch.records().filter(may_be_cold).cloned().collect();
+    let loaded = tokio::task::spawn_blocking(move || cold.iter().try_for_each(FileRegion::load)).await;
+    if let Ok(Err(error)) = loaded {
+        // The one who sends the range meets the same error and ends the connection.
+        tracing::warn!(%error, "load records from disk");
     }
     let mut output = Output::default();
-    fetch.answer(&context, &mut output);
+    let answered = fetch.answer(&context, Source::Disk, &mut output);
+    debug_assert!(answered.is_ok(), "what is not in the cache is left to the one who sends it");
     output
 }
 
@@ -148,16 +177,12 @@ fn open(context: &RequestContext, request: FetchRequest<'_>) -> Result<Fetch, Er
         drop(watching);
         session
     };
-    Ok(Fetch { session, is_full, limits, min_bytes, max_wait, spare: Spare::take() })
+    Ok(Fetch { session, is_full, limits, min_bytes, max_wait, is_charged: false, spare: Spare::take() })
 }
 
 impl Fetch {
     fn records(&self) -> impl Iterator<Item = &FileRegion> {
         self.spare.news.iter().flat_map(|news| &news.records)
-    }
-
-    fn is_all_cached(&self) -> bool {
-        self.records().all(FileRegion::is_cached)
     }
 
     /// Finds the news there is, and says whether they are enough for an answer.
@@ -212,13 +237,21 @@ impl Fetch {
     }
 
     /// Answers with the news, or with nothing when the client has overdrawn a quota.
-    fn answer(mut self, context: &RequestContext, out: &mut Output) {
-        let size_of = |news: &News| PARTITION_SIZE_BYTES + news.size_bytes();
-        let throttle_ms = context.throttle_fetch(self.spare.news.iter().map(size_of).sum());
-        if throttle_ms == 0 {
-            self.write(context, out);
-            return self.spare.give_back();
+    fn answer(&mut self, context: &RequestContext, source: Source, out: &mut Output) -> Result<(), Cold> {
+        if !self.is_charged {
+            let size_of = |news: &News| PARTITION_SIZE_BYTES + news.size_bytes();
+            let throttle_ms = context.throttle_fetch(self.spare.news.iter().map(size_of).sum());
+            if throttle_ms > 0 {
+                self.answer_throttled(context, throttle_ms, out);
+                return Ok(());
+            }
+            self.is_charged = true;
         }
+        self.write(context, source, out)
+    }
+
+    /// Answers with nothing, and has the client rest.
+    fn answer_throttled(&self, context: &RequestContext, throttle_ms: u32, out: &mut Output) {
         let session_id = self.withhold(context);
         out.throttle_ms = out.throttle_ms.max(throttle_ms);
         context.respond(out, |out| {
@@ -245,7 +278,9 @@ impl Fetch {
         session.id
     }
 
-    fn write(&mut self, context: &RequestContext, out: &mut Output) {
+    fn write(&mut self, context: &RequestContext, source: Source, out: &mut Output) -> Result<(), Cold> {
+        let (byte_count, file_count) = (out.bytes.len(), out.files.len());
+        let mut is_cold = false;
         let session = self.session.lock();
         let all_news = &mut self.spare.news;
         all_news.retain(|news| session.topic(news.slot).is_some());
@@ -260,19 +295,31 @@ impl Fetch {
                 session.id,
                 topic_count,
             );
-            for topic_news in all_news.chunk_by_mut(is_one_topic) {
+            for topic_news in all_news.chunk_by(is_one_topic) {
                 let topic = session.topic(topic_news[0].slot).expect("the rest was taken out above");
                 writer.topic(&mut out.bytes, topic.as_name(), topic_news.len());
                 for news in topic_news {
                     writer.partition(&mut out.bytes, &news.answer, news.size_bytes());
-                    if let Some(records) = news.records.take() {
-                        session.sent(news.slot, records.size_bytes);
-                        out.splice(records);
+                    let Some(records) = &news.records else { continue };
+                    if !out.splice_cached(records) {
+                        if source == Source::Cache {
+                            is_cold = true;
+                            return;
+                        }
+                        out.splice(records.clone());
                     }
                 }
             }
             writer.end(&mut out.bytes, &[]);
         });
+        if is_cold {
+            out.truncate(byte_count, file_count);
+            return Err(Cold);
+        }
+        for news in all_news.iter().filter(|news| news.records.is_some()) {
+            session.sent(news.slot, news.size_bytes());
+        }
+        Ok(())
     }
 }
 
