@@ -109,6 +109,7 @@ use self::services::Services;
 use crate::env::deadlines::Deadlines;
 use crate::protocol::errors::ErrorCode;
 use crate::protocol::shapes::{self, Header, Limits};
+use crate::replication::wake_ups;
 use crate::telemetry::metrics::WorkerMetrics;
 
 const PRODUCE: i16 = 0;
@@ -169,7 +170,9 @@ impl Service for Handlers {
         let (context, body_start) = (self.context(session, api, &header), header.body_start);
         let meter = context.meter.clone();
         let handled = match key {
-            PRODUCE => produce::handle(&context, &mut self.produce.borrow_mut(), frame, body_start, out),
+            PRODUCE => wake_ups::hold(|| {
+                produce::handle(&context, &mut self.produce.borrow_mut(), frame, body_start, out)
+            }),
             FETCH if frame.len() > self.services.config().network.klamm_request_max_bytes => {
                 Handled::Close("a fetch beyond klamm.request.max.bytes")
             }
@@ -184,6 +187,10 @@ impl Service for Handlers {
             meter.handled(self.services.clock.uptime_us());
         }
         handled
+    }
+
+    fn replied(&self) {
+        wake_ups::release();
     }
 }
 

@@ -167,4 +167,8 @@ pub trait Service: 'static {
 
     /// `frame` is one whole request without its length prefix; the handler may patch it in place.
     fn handle(&self, session: &mut Self::Session, frame: &mut [u8], out: &mut Output) -> Handled;
+
+    /// The responses of what was handled have left, as far as they are there and the peer takes them: what could wait for
+    /// that is done. Called before anything else runs on the worker.
+    fn replied(&self) {}
 }

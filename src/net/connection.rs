@@ -134,7 +134,10 @@ impl<S: Service> Connection<S> {
 
     fn step(&mut self, context: &mut Context<'_>, turn_ends_us: u64) -> Result<Step, Ended> {
         let collected = self.collect_replies(context);
-        match self.send(context)? {
+        let sent = self.send(context);
+        // Whatever came of it: no request was handled without coming by here before the turn ends.
+        self.worker.service.replied();
+        match sent? {
             Poll::Ready(Sent::All) => {}
             Poll::Ready(Sent::TurnOver) => return Ok(Step::TurnOver),
             // The responses go first: nothing is handled while the peer does not take them.

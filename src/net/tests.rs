@@ -1,11 +1,12 @@
 //! Real sockets on loopback, with a small service whose requests say how they are to be answered.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::budget::{ByteBudget, DEFAULT_LIMIT_SIZE_BYTES};
@@ -40,12 +41,18 @@ const THROTTLE_PARKED_SILENTLY: u8 = 10;
 /// Not answered; takes so many milliseconds as its number says, and then the test is told.
 const WORK: u8 = 11;
 
+/// Answered, and then the worker waits for the test's word.
+const HALT: u8 = 12;
+
 /// What a `WORK` frame holds meanwhile.
 const WORK_SIZE_BYTES: usize = 1000;
 
 struct TestService {
     waiting: RefCell<Vec<oneshot::Sender<()>>>,
     dropped: mpsc::Sender<&'static str>,
+    /// Set by a `HALT` frame until its answer has left.
+    must_halt: Cell<bool>,
+    go_on: Arc<Mutex<mpsc::Receiver<()>>>,
 }
 
 /// Tells the test when it goes.
@@ -116,11 +123,22 @@ impl Service for TestService {
                     Output::default()
                 }));
             }
+            HALT => {
+                self.must_halt.set(true);
+                answer(out, frame);
+            }
             CLOSE => return Handled::Close("the test asked for it"),
             LARGE => answer(out, &vec![7; number(frame) as usize]),
             other => panic!("no such test request: {other}"),
         }
         Handled::Done
+    }
+
+    fn replied(&self) {
+        if self.must_halt.take() {
+            let outcome = self.go_on.lock().recv_timeout(PATIENCE);
+            let _ = self.dropped.send(if outcome.is_ok() { "went on" } else { "lost patience" });
+        }
     }
 }
 
@@ -144,6 +162,7 @@ struct Harness {
     budget: Arc<ByteBudget>,
     metrics: Arc<Metrics>,
     dropped: mpsc::Receiver<&'static str>,
+    go_on: mpsc::Sender<()>,
 }
 
 fn options() -> ServerOptions {
@@ -179,15 +198,19 @@ impl Harness {
 
     fn start_with(options: ServerOptions) -> Harness {
         let (sender, dropped) = mpsc::channel();
+        let (go_on, halted) = mpsc::channel();
+        let halted = Arc::new(Mutex::new(halted));
         let (budget, metrics) = (options.budget.clone(), options.metrics.clone());
         let make_service = move |_context: WorkerContext| TestService {
             waiting: RefCell::default(),
             dropped: sender.clone(),
+            must_halt: Cell::new(false),
+            go_on: halted.clone(),
         };
         let bound = BoundServer::bind(options).expect("bind");
         let connections = bound.connections();
         let server = bound.start(make_service).expect("start");
-        Harness { server, connections, budget, metrics, dropped }
+        Harness { server, connections, budget, metrics, dropped, go_on }
     }
 
     fn address(&self) -> SocketAddr {
@@ -279,6 +302,15 @@ fn responses_keep_the_order_of_their_requests_when_some_come_later() {
     for request in requests.iter().filter(|request| request[0] != SILENT) {
         assert_eq!(read_frame(&mut stream), request);
     }
+}
+
+#[test]
+fn what_can_wait_for_the_responses_is_done_when_they_have_left() {
+    let harness = Harness::start();
+    let mut stream = harness.connect();
+    assert_eq!(exchange(&mut stream, &[HALT, 1]), [HALT, 1]);
+    harness.go_on.send(()).expect("the worker waits");
+    assert_eq!(harness.next_dropped(), "went on");
 }
 
 #[test]

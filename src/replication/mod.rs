@@ -5,7 +5,8 @@
 //! here fetches from another broker.
 //!
 //! Architecture invariants: an append holds one lock, of its own partition, and never across an await; reads take
-//! published values instead. Waiters are told after the lock is released. Files are removed only because the
+//! published values instead. Waiters are told after the lock is released, those of a worker's own appends after its replies
+//! have left ([`wake_ups`]). Files are removed only because the
 //! metadata or retention say so, never because metadata is absent. Kafka: `ReplicaManager`, `Partition`, `LogManager`.
 
 pub mod checkpoints;
@@ -24,3 +25,4 @@ pub mod subscription;
 mod throttle;
 pub mod traffic;
 pub mod transactions;
+pub mod wake_ups;

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::wake_ups;
+
 /// Slot number of a partition within its subscription.
 pub type Slot = u32;
 
@@ -44,14 +46,19 @@ impl Subscription {
     }
 
     /// `size_bytes` of new records in `slot`.
-    fn records_came(&self, slot: Slot, size_bytes: usize) {
+    fn records_came(self: &Arc<Self>, slot: Slot, size_bytes: usize) {
         self.mark(slot);
         let size_bytes = size_bytes as i64;
         let missing_bytes = self.missing_bytes.fetch_sub(size_bytes, Ordering::AcqRel);
         // Only the append that crosses the line wakes, so that each waiter is woken once.
         if missing_bytes > 0 && missing_bytes <= size_bytes {
-            self.wake.notify_one();
+            wake_ups::wake(self);
         }
+    }
+
+    /// Wakes who waits, who then looks whether it is for long enough.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
     }
 
     /// Something other than records changed in `slot`: the waiter must look.

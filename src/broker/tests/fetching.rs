@@ -4,7 +4,7 @@ use kafka_protocol::messages::FetchRequest;
 use rustix::io::Errno;
 
 use super::Fixture;
-use super::client::{FIRST_TIMESTAMP, batch, fetch, values};
+use super::client::{FIRST_TIMESTAMP, batch, fetch, produce, values};
 use crate::env::faults::{Operation, on};
 use crate::protocol::errors::ErrorCode;
 
@@ -45,6 +45,23 @@ fn a_long_poll_ends_with_the_append_it_waits_for() {
     client.produce(9, ("t", id), 1, batch(&["news"]));
     let response = waiting.receive::<FetchRequest>(12).unwrap();
     assert_eq!(values(&response), [(0, "news".to_owned())]);
+}
+
+#[test]
+fn a_long_poll_ends_with_an_append_that_has_no_answer() {
+    let fixture = Fixture::start();
+    let mut client = fixture.client();
+    let id = client.create_topic("t", 1, &[]);
+    // On the worker of the append and on others.
+    let mut all_waiting = [fixture.client(), fixture.client(), fixture.client()];
+    for waiting in &mut all_waiting {
+        waiting.send(12, &fetch(12, ("t", id), &[(0, 0)], 15_000));
+    }
+    client.send(9, &produce(9, ("t", id), 0, batch(&["news"]), 0));
+    for waiting in &mut all_waiting {
+        let response = waiting.receive::<FetchRequest>(12).unwrap();
+        assert_eq!(values(&response), [(0, "news".to_owned())]);
+    }
 }
 
 #[test]
