@@ -52,6 +52,7 @@ const PURE: &[&str] = &[
     "log/producer_state.rs",
     "log/producer_snapshot.rs",
     "log/epochs.rs",
+    "log/lately.rs",
     "replication/partition.rs",
     "replication/throttle.rs",
     "handlers/fetch/session.rs",

@@ -125,15 +125,26 @@ pub struct FileRegion {
     /// Byte position of the first byte.
     pub position: u64,
     pub size_bytes: usize,
+    /// This process wrote all of it at that time or later; none when that is not known.
+    pub written_since: Option<Timestamp>,
 }
+
+/// What was written in so many milliseconds is in the page cache. The kernel drops nothing that it has not written back,
+/// for which it takes its time (5 to 30 s unless memory runs out), and of the rest the oldest goes first. Where memory is
+/// so short that this does not hold, a worker waits for the disk that it would otherwise have left to another thread.
+const CERTAINLY_CACHED_MS: i64 = 10_000;
 
 /// Ranges up to this size are judged by their first byte alone.
 const SMALL_RANGE_SIZE_BYTES: usize = 64 * 1024;
 
 impl FileRegion {
     /// Whether the range seems to be in the page cache, so that sending it waits for no disk: its first byte
-    /// is, and for a long range its last one too. A file system that cannot tell counts as cached.
-    pub fn is_cached(&self) -> bool {
+    /// is, and for a long range its last one too. Nobody is asked about what was just written. A file system that cannot
+    /// tell counts as cached.
+    pub fn is_cached(&self, now: Timestamp) -> bool {
+        if self.written_since.is_some_and(|since| (0..CERTAINLY_CACHED_MS).contains(&now.since(since))) {
+            return true;
+        }
         let last = self.position + self.size_bytes.saturating_sub(1) as u64;
         self.file.is_cached_at(self.position)
             && (self.size_bytes <= SMALL_RANGE_SIZE_BYTES || self.file.is_cached_at(last))
@@ -366,17 +377,37 @@ mod tests {
         let file = Arc::new(File::create(&directory.path().join("segment")).expect("create"));
         file.write_all_at(&vec![7; 300_000], 0).expect("write");
         file.sync_data().expect("sync");
-        let region = FileRegion { file: file.clone(), position: 1000, size_bytes: 200_000 };
-        assert!(region.is_cached());
+        let now = Timestamp(1_000_000);
+        let region =
+            FileRegion { file: file.clone(), position: 1000, size_bytes: 200_000, written_since: None };
+        assert!(region.is_cached(now));
         rustix::fs::fadvise(file.as_std(), 0, None, rustix::fs::Advice::DontNeed).expect("advise");
         // A file system in memory keeps its pages whatever it is told; any other has let them go.
         region.load().expect("load");
-        assert!(region.is_cached());
+        assert!(region.is_cached(now));
         let mut bytes = vec![0; 200_000];
         assert!(region.read_if_cached(&mut bytes));
         assert!(bytes.iter().all(|byte| *byte == 7));
-        let behind_the_end = FileRegion { file, position: 299_000, size_bytes: 200_000 };
+        let behind_the_end = FileRegion { position: 299_000, ..region };
         behind_the_end.load().expect("a cut file is no error here");
         assert!(!behind_the_end.read_if_cached(&mut bytes), "a cut file gives no part of the range");
+    }
+
+    #[test]
+    fn nobody_is_asked_about_what_was_just_written() {
+        let directory = tempfile::tempdir().expect("make a directory");
+        let path = directory.path().join("segment");
+        let file = Arc::new(File::create(&path).expect("create"));
+        file.write_all_at(&[7; 1000], 0).expect("write");
+        let _fault = faults::on(Operation::ReadCached, &path, Errno::AGAIN).inject();
+        let is_cached = |written_since, now| {
+            FileRegion { file: file.clone(), position: 0, size_bytes: 1000, written_since }
+                .is_cached(Timestamp(now))
+        };
+        assert!(!is_cached(None, 50_000), "the kernel is asked");
+        assert!(is_cached(Some(Timestamp(50_000)), 50_000));
+        assert!(is_cached(Some(Timestamp(50_000)), 59_999));
+        assert!(!is_cached(Some(Timestamp(50_000)), 60_000));
+        assert!(!is_cached(Some(Timestamp(50_000)), 49_999), "the clock was set back");
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::{BufMut, BytesMut};
 
 use crate::env::fs::FileRegion;
+use crate::protocol::ids::Timestamp;
 
 /// Below this size reading a range and sending it with the rest is cheaper than a call of its own.
 pub const MIN_SENDFILE_SIZE_BYTES: usize = 16 * 1024;
@@ -55,9 +56,9 @@ impl Output {
 
     /// The same if that will wait for no disk; otherwise nothing is appended, and the answer is false. What is too small for
     /// a call of its own is read at once, as asking whether it can be read costs as much.
-    pub fn splice_cached(&mut self, region: &FileRegion) -> bool {
+    pub fn splice_cached(&mut self, region: &FileRegion, now: Timestamp) -> bool {
         if region.size_bytes >= MIN_SENDFILE_SIZE_BYTES {
-            let is_cached = region.is_cached();
+            let is_cached = region.is_cached(now);
             if is_cached {
                 self.splice(region.clone());
             }

@@ -117,7 +117,7 @@ impl Log {
             Room { size: batches.len(), first_offset, next_offset, max_timestamp: survey.max_timestamp };
         let has_rolled = self.make_room(&room, now)?;
         number(batches, first_offset, epoch);
-        self.write(batches, next_offset)?;
+        self.write(batches, next_offset, now)?;
         Ok(self.appended(&survey, &room, has_rolled))
     }
 
@@ -134,7 +134,7 @@ impl Log {
         let room =
             Room { size: batches.len(), first_offset, next_offset, max_timestamp: survey.max_timestamp };
         let has_rolled = self.make_room(&room, now)?;
-        self.write(batches, next_offset)?;
+        self.write(batches, next_offset, now)?;
         Ok(self.appended(&survey, &room, has_rolled))
     }
 
@@ -309,7 +309,7 @@ impl Log {
     }
 
     /// Writes batches that are numbered, and takes note of them everywhere.
-    fn write(&mut self, batches: &[u8], next_offset: Offset) -> Result<(), AppendError> {
+    fn write(&mut self, batches: &[u8], next_offset: Offset, now: Timestamp) -> Result<(), AppendError> {
         let active = self.active.as_mut().expect("make_room leaves an active segment");
         // A segment opened from disk may have dropped its indexes; from here on they live on the heap.
         active.segment.begin_writing().map_err(|error| AppendError::Failed(error.into()))?;
@@ -340,7 +340,7 @@ impl Log {
             self.verifications.appended(&summary);
         }
         active.segment.set_size_bytes(active.size_bytes);
-        self.view.publish_end(next_offset, active.size_bytes);
+        self.view.publish_end(next_offset, active.size_bytes, now);
         if epochs_changed {
             self.save_epochs_or_warn();
         }

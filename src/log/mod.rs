@@ -14,6 +14,7 @@ pub mod epochs;
 pub mod files;
 pub mod first;
 pub mod indexes;
+mod lately;
 mod leftovers;
 #[expect(clippy::module_inception, reason = "the room is named after what it keeps, and so is its main type")]
 pub mod log;

@@ -14,10 +14,11 @@ use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 
 use crate::env::fs::FileRegion;
+use crate::log::lately::Lately;
 use crate::log::scan::BatchSpan;
 use crate::log::segment::{Segment, SegmentError};
 use crate::log::txn_index::AbortedTransaction;
-use crate::protocol::ids::Offset;
+use crate::protocol::ids::{Offset, Timestamp};
 
 /// Batches at the tail whose places are kept in memory.
 const RECENT_BATCH_COUNT: usize = 32;
@@ -34,6 +35,8 @@ struct Tail {
     active_size_bytes: u64,
     /// The newest batches of the active segment.
     recent: VecDeque<BatchSpan>,
+    /// When the end of the active segment was written.
+    lately: Lately,
 }
 
 /// What readers share.
@@ -82,6 +85,7 @@ pub(super) struct Sight {
     from: Option<BatchSpan>,
     /// Where the first batch that must not be seen begins, when it is one of the newest.
     up_to: Option<BatchSpan>,
+    lately: Lately,
 }
 
 impl LogView {
@@ -94,6 +98,7 @@ impl LogView {
                 active_base_offset: log_end_offset,
                 active_size_bytes: 0,
                 recent: VecDeque::new(),
+                lately: Lately::default(),
             }),
             log_start_offset: AtomicI64::new(log_start_offset.0),
             log_end_offset: AtomicI64::new(log_end_offset.0),
@@ -208,7 +213,10 @@ impl LogView {
             };
             match first {
                 Some(first) if first.end_position() <= limit => {
-                    let Some(region) = cut(segment, first, limit, limits)? else { return Ok(None) };
+                    let Some(mut region) = cut(segment, first, limit, limits)? else { return Ok(None) };
+                    if segment.base_offset() == sight.active_base_offset {
+                        region.written_since = sight.lately.since(region.position, sight.active_size_bytes);
+                    }
                     let reaches_limit = region.position + region.size_bytes as u64 == limit;
                     return Ok(Some(Found { region, segments, index, reaches_limit }));
                 }
@@ -229,6 +237,7 @@ impl LogView {
             active_size_bytes: tail.active_size_bytes,
             from: tail.recent_batch(from),
             up_to: tail.recent_batch(up_to),
+            lately: tail.lately,
         }
     }
 
@@ -298,9 +307,11 @@ impl LogView {
         tail.recent.push_back(*span);
     }
 
-    /// The log ends at an offset, and the active segment after so many bytes.
-    pub(super) fn publish_end(&self, end_offset: Offset, active_size_bytes: u64) {
+    /// After an append: the log ends at an offset, and the active segment after so many bytes.
+    pub(super) fn publish_end(&self, end_offset: Offset, active_size_bytes: u64, now: Timestamp) {
         let mut tail = self.tail.lock();
+        let written_from = tail.active_size_bytes;
+        tail.lately.wrote(written_from, now);
         tail.end_offset = end_offset;
         tail.active_size_bytes = active_size_bytes;
         self.log_end_offset.store(end_offset.0, Ordering::Release);
@@ -316,6 +327,7 @@ impl LogView {
         let active_base_offset = active.as_ref().map_or(end_offset, |segment| segment.base_offset());
         if tail.active_base_offset != active_base_offset {
             tail.recent.clear();
+            tail.lately = Lately::default();
         }
         tail.active_base_offset = active_base_offset;
         tail.active_size_bytes = active.map_or(0, |segment| segment.size_bytes());
@@ -334,7 +346,10 @@ impl LogView {
     /// Records are about to be cut from the tail: hides them first.
     pub(super) fn publish_truncation(&self, segments: Segments, end_offset: Offset) {
         self.truncation_count.fetch_add(1, Ordering::AcqRel);
-        self.tail.lock().recent.clear();
+        let mut tail = self.tail.lock();
+        tail.recent.clear();
+        tail.lately = Lately::default();
+        drop(tail);
         self.publish_segments(segments, end_offset);
         self.truncation_count.fetch_add(1, Ordering::AcqRel);
     }
@@ -428,5 +443,6 @@ fn cut(
         segment.boundary_before(first.position, first.position + max_size_bytes)?.max(first.end_position())
     };
     let file = segment.readable_file()?;
-    Ok(Some(FileRegion { file, position: first.position, size_bytes: (end - first.position) as usize }))
+    let size_bytes = (end - first.position) as usize;
+    Ok(Some(FileRegion { file, position: first.position, size_bytes, written_since: None }))
 }

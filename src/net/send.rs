@@ -243,7 +243,7 @@ mod tests {
     }
 
     fn region(file: &Arc<File>, position: u64, size_bytes: usize) -> FileRegion {
-        FileRegion { file: file.clone(), position, size_bytes }
+        FileRegion { file: file.clone(), position, size_bytes, written_since: None }
     }
 
     /// Sends what the outbox has over a real socket and returns what arrives, how often the turn was over,

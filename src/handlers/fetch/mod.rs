@@ -117,9 +117,10 @@ async fn wait(context: RequestContext, mut fetch: Fetch) -> Output {
 
 /// Answers once all records have been brought into the page cache.
 async fn answer_from_disk(context: RequestContext, mut fetch: Fetch) -> Output {
+    let now = context.services.clock.now();
     // Of a short range only its first byte is looked at, which says nothing where the rest was missed.
     let may_be_cold =
-        |region: &&FileRegion| region.size_bytes < MIN_SENDFILE_SIZE_BYTES || !region.is_cached();
+        |region: &&FileRegion| region.size_bytes < MIN_SENDFILE_SIZE_BYTES || !region.is_cached(now);
     let cold: Vec<FileRegion> = fetch.records().filter(may_be_cold).cloned().collect();
     let loaded = tokio::task::spawn_blocking(move || cold.iter().try_for_each(FileRegion::load)).await;
     if let Ok(Err(error)) = loaded {
@@ -280,7 +281,7 @@ impl Fetch {
 
     fn write(&mut self, context: &RequestContext, source: Source, out: &mut Output) -> Result<(), Cold> {
         let (byte_count, file_count) = (out.bytes.len(), out.files.len());
-        let mut is_cold = false;
+        let (mut is_cold, now) = (false, context.services.clock.now());
         let session = self.session.lock();
         let all_news = &mut self.spare.news;
         all_news.retain(|news| session.topic(news.slot).is_some());
@@ -301,7 +302,7 @@ impl Fetch {
                 for news in topic_news {
                     writer.partition(&mut out.bytes, &news.answer, news.size_bytes());
                     let Some(records) = &news.records else { continue };
-                    if !out.splice_cached(records) {
+                    if !out.splice_cached(records, now) {
                         if source == Source::Cache {
                             is_cold = true;
                             return;

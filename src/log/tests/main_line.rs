@@ -45,6 +45,29 @@ fn batches_are_numbered_stamped_and_read_back() {
 }
 
 #[test]
+fn a_reader_is_told_since_when_the_end_was_written() {
+    let partition = Partition::with(TopicConfig { segment_bytes: 1000, ..TopicConfig::default() });
+    let mut log = partition.open_after_clean_stop();
+    let since = |log: &Log, offset| {
+        let region = log.view().read(Offset(offset), up_to(log.log_end_offset())).expect("read");
+        region.expect("something to read").written_since
+    };
+    append(&mut log, &batch(1, 300, 5, 0)).expect("append");
+    append(&mut log, &batch(1, 300, 5, 0)).expect("append");
+    assert_eq!((since(&log, 0), since(&log, 1)), (Some(NOW), Some(NOW)));
+    assert!(append(&mut log, &batch(1, 300, 5, 0)).expect("append").has_rolled);
+    assert_eq!((since(&log, 1), since(&log, 2)), (None, Some(NOW)), "a sealed segment may be old");
+    append(&mut log, &batch(1, 300, 5, 0)).expect("append");
+    log.truncate_to(Offset(3), NOW).expect("truncate");
+    assert_eq!(since(&log, 2), None, "a cut makes everything unknown");
+    append(&mut log, &batch(1, 300, 5, 0)).expect("append");
+    assert_eq!((since(&log, 2), since(&log, 3)), (None, Some(NOW)));
+    drop(log);
+    let log = partition.open_after_crash().expect("open");
+    assert_eq!(since(&log, 3), None, "another process may have written it");
+}
+
+#[test]
 fn a_reader_sees_whole_batches_below_its_bound_only() {
     let partition = Partition::new();
     let mut log = partition.open_after_clean_stop();
