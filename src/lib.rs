@@ -37,9 +37,9 @@
 //! 10. [`telemetry`]: metrics, log lines, the HTTP listener.
 //! 11. [`env`]: the only doors to time, files and randomness.
 //! 12. [`coordinator`]: state machines over the partitions of Kafka's own topics. `shard.rs` (what one is), `runtime.rs`
-//!     (the shell of all of them; in `runtime/`: `slot.rs` the lock, `active.rs` a loaded partition, `loading.rs` the
-//!     proof of a view and the replay), `group/` (the rules of groups and offsets, pure), `transaction/` (those of
-//!     transactional ids, pure).
+//!     (the shell of all of them; in `runtime/`: `slot.rs` the lock, `active.rs` a loaded partition, `overlay.rs` what
+//!     waits to be written to the view, `loading.rs` the proof of a view and the replay), `group/` (the rules of groups
+//!     and offsets, pure), `transaction/` (those of transactional ids, pure).
 //! 13. [`store`]: the view of coordinator logs in RocksDB. `view.rs` (what it can do), `rocks.rs`, `lazy.rs` (when it
 //!     is opened, and given up), `initialisers.rs` (what RocksDB does before).
 //! 14. [`security`]: quotas and credentials as rules, pure. `limits.rs` (which quota counts), `rate.rs` (what is too

@@ -48,6 +48,8 @@ const TRANSACTIONS_BASE_SEQUENCE: i32 = -1;
 /// How long a record of `__transaction_state` waits for the high watermark. Kafka takes the timeout of the transaction
 /// itself, whose default in producers this is.
 const TRANSACTION_COMMIT_TIMEOUT_MS: i64 = 60_000;
+/// How far a partition's view is behind before it is written to: some seventy commits of one offset.
+const MOST_LAG_BYTES: usize = 32 << 10;
 /// Between the first two tries to write a marker.
 const FIRST_PAUSE_OF_MARKERS: Duration = Duration::from_millis(50);
 
@@ -242,6 +244,7 @@ fn new_runtime<S: Shard>(
         writer: log.clone(),
         reader: log as Arc<dyn PartitionReader>,
         view: view.clone(),
+        most_lag_bytes: MOST_LAG_BYTES,
         clock: parts.clock.clone(),
         settings: Box::new(move |partition| {
             batches(&configs.broker(), written.max_batch_size_bytes(partition))

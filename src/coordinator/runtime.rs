@@ -23,6 +23,7 @@ mod transactions;
 mod waiting;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, RwLock};
@@ -52,6 +53,9 @@ pub struct Settings {
     pub commit_timeout_ms: i64,
 }
 
+/// Changes that would fill a memtable of the view, roughly.
+const SUPERSEDED_FOR_A_FLUSH: usize = 16_384;
+
 /// Work for a thread that may block.
 pub type Job = Box<dyn FnOnce() + Send>;
 
@@ -77,6 +81,8 @@ pub struct Options<S: Shard> {
     pub view: Arc<LazyView>,
     pub clock: Clock,
     pub settings: Box<dyn Fn(PartitionIndex) -> Settings + Send + Sync>,
+    /// How much of what is committed waits in memory until the view is written to, in bytes of a partition.
+    pub most_lag_bytes: usize,
     /// Brings work to the blocking pool.
     pub background: Box<dyn Fn(Job) + Send + Sync>,
     /// Begins what a shard has asked for, as its coordinator of that epoch; called without the lock of a slot.
@@ -101,6 +107,7 @@ pub struct Runtime<S: Shard> {
     terms: Mutex<()>,
     loads: LoadQueue<S>,
     deadlines: Deadlines,
+    superseded_count: AtomicUsize,
 }
 
 impl<S: Shard> Runtime<S> {
@@ -112,6 +119,7 @@ impl<S: Shard> Runtime<S> {
             terms: Mutex::new(()),
             loads: LoadQueue::default(),
             deadlines: Deadlines::new(),
+            superseded_count: AtomicUsize::new(0),
         });
         let this = runtime.this.clone();
         runtime.options.view.when_given_up(Box::new(move || {
@@ -149,7 +157,7 @@ impl<S: Shard> Runtime<S> {
     {
         let slot = self.slot(partition)?;
         let (view, over, passed) = slot.take_turn(self, |active, _| {
-            Ok((active.view().clone(), active.committed_layer(), check(active.shard())))
+            Ok((active.view().clone(), active.committed_layer(self)?, check(active.shard())))
         })?;
         self.look(&slot, (view, over), passed?, look).await
     }
@@ -168,7 +176,7 @@ impl<S: Shard> Runtime<S> {
     {
         let slot = self.slot(partition)?;
         let (view, over, passed, committed) = slot.take_turn(self, |active, _| {
-            let layers = (active.view().clone(), active.latest_layer());
+            let layers = (active.view().clone(), active.latest_layer(self)?);
             Ok((layers.0, layers.1, check(active.shard()), active.when_committed(self)))
         })?;
         let seen = match passed {
@@ -224,7 +232,7 @@ impl<S: Shard> Runtime<S> {
     ) -> Result<T, ApiError> {
         let slot = self.slot(partition)?;
         let (view, over, checked) = slot.take_turn(self, |active, _| {
-            Ok((active.view().clone(), active.committed_layer(), check(active.shard())))
+            Ok((active.view().clone(), active.committed_layer(self)?, check(active.shard())))
         })?;
         let stored = Layered::new(slot.of, &*view, over.as_ref(), Tier::Disk);
         let seen = look(checked, &stored);
@@ -349,6 +357,22 @@ impl<S: Shard> Runtime<S> {
 
     fn settings(&self, partition: PartitionIndex) -> Settings {
         (self.options.settings)(partition)
+    }
+
+    /// So many changes were never written to `view`, because later ones had taken their place. It goes to disk by the size
+    /// of what is written; these count as well, so that no more is replayed after a crash than if they had been.
+    fn superseded(&self, count: usize, view: &Arc<dyn View>) {
+        let before = self.superseded_count.fetch_add(count, Ordering::Relaxed);
+        if before / SUPERSEDED_FOR_A_FLUSH == before.wrapping_add(count) / SUPERSEDED_FOR_A_FLUSH {
+            return;
+        }
+        let view = view.clone();
+        (self.options.background)(Box::new(move || {
+            // A view that is damaged shows it to whoever writes next.
+            if let Err(error) = view.flush() {
+                tracing::debug!(?error, "flush a view that is behind");
+            }
+        }));
     }
 
     /// The view was damaged: all partitions are loaded again, into a new one.

@@ -49,6 +49,11 @@ struct Machine {
 
 impl Machine {
     fn start(path: &Path) -> Machine {
+        Machine::start_lagging(path, 0)
+    }
+
+    /// A view that so many bytes may wait for.
+    fn start_lagging(path: &Path, most_lag_bytes: usize) -> Machine {
         let owner = Owner { node_id: ME, cluster_id: Some("cluster") };
         let rng = Rng::system();
         let directories = LogDirectory::open_all(&[path.to_owned()], &owner, &rng).unwrap();
@@ -72,7 +77,7 @@ impl Machine {
         let log = Arc::new(TopicLog::new(topic, replicas.clone(), configs, clock.clone()));
         let jobs: Arc<Mutex<VecDeque<Job>>> = Arc::default();
         let view = Arc::new(LazyView::inside(path));
-        let runtime = Machine::new_runtime(topic, &log, &view, &jobs);
+        let runtime = Machine::new_runtime(topic, &log, &view, &jobs, most_lag_bytes);
         let machine = Machine { replicas, log, view, runtime, jobs };
         machine.runtime.lead(PARTITION, LeaderEpoch(0));
         machine.run_jobs();
@@ -84,6 +89,7 @@ impl Machine {
         log: &Arc<TopicLog>,
         view: &Arc<LazyView>,
         jobs: &Arc<Mutex<VecDeque<Job>>>,
+        most_lag_bytes: usize,
     ) -> Arc<Runtime<Registers>> {
         let queue = jobs.clone();
         Runtime::new(Options {
@@ -92,6 +98,7 @@ impl Machine {
             writer: log.clone(),
             reader: log.clone(),
             view: view.clone(),
+            most_lag_bytes,
             clock: Clock::system(),
             settings: Box::new(|_| Settings {
                 batches: BatchOptions {
@@ -304,6 +311,24 @@ fn after_a_kill_the_rest_of_the_log_is_replayed() {
 }
 
 #[test]
+fn what_waits_for_the_view_is_replayed_after_a_kill_and_written_before_a_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let machine = Machine::start_lagging(directory.path(), 32 << 10);
+    machine.work("first");
+    machine.mark_view();
+    machine.flush_view();
+    let stamp = machine.view.get().unwrap().stamp(OF).unwrap().unwrap();
+    assert!((1..300).contains(&stamp.next_offset.0), "{stamp:?}");
+    let killed = copy_of(directory.path());
+    assert!(check_start(killed.path()));
+    machine.stop();
+    let machine = Machine::start(directory.path());
+    assert_eq!(machine.view.get().unwrap().stamp(OF).unwrap().unwrap().next_offset, Offset(300));
+    assert_eq!(machine.read(), machine.of_log());
+    machine.stop();
+}
+
+#[test]
 fn a_view_ahead_of_a_torn_log_is_rebuilt() {
     let directory = tempfile::tempdir().unwrap();
     let machine = Machine::start(directory.path());
@@ -488,7 +513,7 @@ impl Both {
         let held_by = machine.replicas.image().partition(GROUPS.name(), PARTITION).unwrap().directories[0];
         let configs: TopicConfigs = Arc::new(|_| Arc::new(TopicConfig::default()));
         let log = Arc::new(TopicLog::new(TRANSACTIONS, machine.replicas.clone(), configs, Clock::system()));
-        let runtime = Machine::new_runtime(TRANSACTIONS, &log, &machine.view, &machine.jobs);
+        let runtime = Machine::new_runtime(TRANSACTIONS, &log, &machine.view, &machine.jobs, 0);
         let transactions = Followed::new(ME, TRANSACTIONS, machine.replicas.clone(), runtime);
         let groups = Followed::new(ME, GROUPS, machine.replicas.clone(), machine.runtime.clone());
         groups.start(&Handle::current());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::batches::{self, Encoded};
-use super::overlay::{Layer, Overlay};
+use super::overlay::{self, Layer, Overlay};
 use super::slot::Watermark;
 use super::stored::Layered;
 use super::submitted::Answer;
@@ -23,7 +23,7 @@ use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::{LeaderEpoch, Offset, TopicId};
 use crate::store::PartitionKey;
 use crate::store::stamps::Stamp;
-use crate::store::view::{Change, Patience, Tier, View, ViewError};
+use crate::store::view::{Patience, Tier, View, ViewError};
 
 /// How long a view that was busy is left alone, at first and at most.
 const LEAST_BUSY_PAUSE_MS: i64 = 20;
@@ -131,14 +131,24 @@ impl<S: Shard> Active<S> {
         &self.view
     }
 
-    /// What is committed but not in the view.
-    pub fn committed_layer(&self) -> Option<Layer> {
-        self.overlay.committed(self.committed_to)
+    /// What is committed and not in the view, for a reader of the view: nothing unless the view is busy.
+    pub fn committed_layer(&mut self, runtime: &Runtime<S>) -> Result<Option<Layer>, Lost> {
+        self.drain_overlay(runtime)?;
+        let settled = self.overlay.settled();
+        Ok((!settled.is_empty()).then(|| settled.clone()))
     }
 
-    /// What is over the view, committed or not; `None` for nothing.
-    pub fn latest_layer(&self) -> Option<Layer> {
-        (!self.overlay.is_empty()).then(|| self.overlay.latest().clone())
+    /// As [`Active::committed_layer`], with what is not committed over it.
+    pub fn latest_layer(&mut self, runtime: &Runtime<S>) -> Result<Option<Layer>, Lost> {
+        self.drain_overlay(runtime)?;
+        let latest = overlay::merged(self.overlay.unsettled(), self.overlay.settled(), &[]);
+        Ok((!latest.is_empty()).then_some(latest))
+    }
+
+    /// All records of the partition, committed or not.
+    fn stored(&self) -> Layered<'_> {
+        let settled = Layered::new(self.of, &*self.view, Some(self.overlay.settled()), Tier::Disk);
+        settled.below(self.overlay.unsettled())
     }
 
     /// The high watermark that was followed last.
@@ -206,7 +216,7 @@ impl<S: Shard> Active<S> {
             if self.shard.next_deadline().is_none_or(|at| at > now.uptime_ms) {
                 return Ok(());
             }
-            let stored = Layered::new(self.of, &*self.view, Some(self.overlay.latest()), Tier::Disk);
+            let stored = self.stored();
             let outcome = self.shard.expire(now, &stored);
             let trouble = stored.into_trouble();
             self.check_view(trouble)?;
@@ -225,7 +235,9 @@ impl<S: Shard> Active<S> {
     }
 
     /// This broker is the coordinator no longer: everybody who waits is told.
-    pub fn end(self, turn: &mut Turn<S>) {
+    pub fn end(mut self, turn: &mut Turn<S>) {
+        // So that the next load need not replay it. What the view does not take, the log has.
+        let _ = self.overlay.drain(&*self.view, self.of, Patience::None);
         let refusal = || Err(ErrorCode::NotCoordinator.into());
         if let Some((_, answer)) = &mut turn.own {
             answer.get_or_insert_with(refusal);
@@ -249,7 +261,7 @@ impl<S: Shard> Active<S> {
         turn: &mut Turn<S>,
     ) -> Result<(), Lost> {
         let now = runtime.now();
-        let stored = Layered::new(self.of, &*self.view, Some(self.overlay.latest()), Tier::Disk);
+        let stored = self.stored();
         let decided = self.shard.decide(command, id, now, &stored);
         let trouble = stored.into_trouble();
         self.check_view(trouble)?;
@@ -337,7 +349,7 @@ impl<S: Shard> Active<S> {
                     batch_timestamp: now.wall,
                 };
                 let changes = self.open.take_in(content, batch.base_offset(), records);
-                self.take_in(changes, stamp).map_err(Stopped::Lost)?;
+                self.take_in(changes, stamp);
             }
         }
         events[replayed..].iter().for_each(|event| self.shard.replay(event));
@@ -375,19 +387,13 @@ impl<S: Shard> Active<S> {
         }
     }
 
-    /// `changes` come of the log up to `stamp`: into the view if they are committed, else over it.
-    fn take_in(&mut self, changes: Vec<KeyValue>, stamp: Stamp) -> Result<(), Lost> {
-        if self.overlay.is_empty() && stamp.next_offset <= self.watermark.get() {
-            let mut changed =
-                changes.iter().map(|change| Change { key: &change.key, value: change.value.as_deref() });
-            match self.view.apply(self.of, &mut changed, &stamp, Patience::None) {
-                Ok(()) => return Ok(()),
-                // The overlay asks again.
-                Err(error) => self.check_view(Some(error))?,
-            }
+    /// `changes` come of the log up to `stamp`.
+    fn take_in(&mut self, changes: Vec<KeyValue>, stamp: Stamp) {
+        if self.overlay.is_unsettled_empty() && stamp.next_offset <= self.watermark.get() {
+            self.overlay.settle(changes, stamp);
+        } else {
+            self.overlay.push(changes, stamp);
         }
-        self.overlay.push(changes, stamp);
-        Ok(())
     }
 
     /// Nothing is wrong with a view that is busy.
@@ -405,7 +411,8 @@ impl<S: Shard> Active<S> {
     /// Follows the high watermark.
     fn advance(&mut self, runtime: &Runtime<S>, turn: &mut Turn<S>) -> Result<(), Lost> {
         self.committed_to = self.watermark.get();
-        if !self.overlay.is_empty() {
+        self.overlay.follow(self.committed_to);
+        if self.overlay.settled_size_bytes() >= runtime.options.most_lag_bytes || self.busy.is_some() {
             self.drain_overlay(runtime)?;
         }
         while self.waiting.front().is_some_and(|front| front.at <= self.committed_to) {
@@ -425,21 +432,26 @@ impl<S: Shard> Active<S> {
         self.todo.extend(due.on_committed);
     }
 
+    /// Brings what is committed to the view, unless the view is busy.
     fn drain_overlay(&mut self, runtime: &Runtime<S>) -> Result<(), Lost> {
+        if self.overlay.is_settled_empty() {
+            return Ok(());
+        }
         let now_ms = runtime.options.clock.uptime_ms();
         if self.busy.is_some_and(|busy| busy.ask_at_ms > now_ms) {
             return Ok(());
         }
-        let batch_count = self.overlay.batch_count();
-        let drained = self.overlay.drain(&*self.view, self.of, self.committed_to, Patience::None);
-        if !matches!(drained, Err(ViewError::Busy)) {
-            self.busy = None;
-            return self.check_view(drained.err());
+        match self.overlay.drain(&*self.view, self.of, Patience::None) {
+            Err(ViewError::Busy) => {}
+            drained => {
+                self.busy = None;
+                runtime.superseded(*drained.as_ref().unwrap_or(&0), &self.view);
+                return self.check_view(drained.err());
+            }
         }
-        let has_moved = self.overlay.batch_count() < batch_count;
         let (since_ms, pause_ms) = match self.busy {
-            Some(busy) if !has_moved => (busy.since_ms, (2 * busy.pause_ms).min(MOST_BUSY_PAUSE_MS)),
-            Some(_) | None => (now_ms, LEAST_BUSY_PAUSE_MS),
+            Some(busy) => (busy.since_ms, (2 * busy.pause_ms).min(MOST_BUSY_PAUSE_MS)),
+            None => (now_ms, LEAST_BUSY_PAUSE_MS),
         };
         if now_ms.saturating_sub(since_ms) > LONGEST_BUSY_MS {
             tracing::error!(partition = %self.of, "the view has been busy for too long and is rebuilt from the log");

@@ -336,7 +336,7 @@ impl<S: Shard> Replay<'_, S> {
     /// What is committed goes to the view in one write, the rest over it.
     fn store_pending(&mut self) -> Result<(), LoadError> {
         let high_watermark = self.slot.watermark.get();
-        let committed = match self.overlay.is_empty() {
+        let committed = match self.overlay.is_unsettled_empty() {
             true => self.pending.partition_point(|(_, stamp)| stamp.next_offset <= high_watermark),
             false => 0,
         };

@@ -4,18 +4,19 @@
 use std::cell::RefCell;
 use std::ops::Bound;
 
-use super::overlay::Layer;
+use super::overlay::{self, Layer};
 use super::transactions;
 use crate::coordinator::shard::{Scan, Stored};
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::store::PartitionKey;
 use crate::store::view::{Tier, View, ViewError};
 
-/// The entries of `of` in `view` under those of `over`.
+/// The entries of `of` in `view` under those of `over`, and these under those of `top`.
 pub(super) struct Layered<'a> {
     of: PartitionKey,
     view: &'a dyn View,
     over: Option<&'a Layer>,
+    top: Option<&'a Layer>,
     tier: Tier,
     /// Why the first read that was refused was refused.
     trouble: RefCell<Option<ViewError>>,
@@ -23,7 +24,12 @@ pub(super) struct Layered<'a> {
 
 impl<'a> Layered<'a> {
     pub fn new(of: PartitionKey, view: &'a dyn View, over: Option<&'a Layer>, tier: Tier) -> Layered<'a> {
-        Layered { of, view, over, tier, trouble: RefCell::new(None) }
+        Layered { of, view, over, top: None, tier, trouble: RefCell::new(None) }
+    }
+
+    /// The same under one more layer.
+    pub fn below(self, top: &'a Layer) -> Layered<'a> {
+        Layered { top: Some(top), ..self }
     }
 
     /// Why a read was refused; what was made of the others is worth nothing then.
@@ -39,7 +45,8 @@ impl<'a> Layered<'a> {
 
 impl Stored for Layered<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ApiError> {
-        if let Some(value) = self.over.and_then(|over| over.get(key)) {
+        let layers = [self.top, self.over];
+        if let Some(value) = layers.into_iter().flatten().find_map(|layer| layer.get(key)) {
             return Ok(value.as_ref().map(|value| value.to_vec()));
         }
         self.view.get(self.of, key, self.tier).map_err(|error| self.refuse(error))
@@ -60,9 +67,18 @@ impl Stored for Layered<'_> {
 impl Layered<'_> {
     /// Also what is pending.
     fn scan_all(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> Scan) -> Result<(), ApiError> {
-        let Some(over) = self.over.filter(|over| !over.is_empty()) else {
-            let scanned = self.view.scan(self.of, prefix, self.tier, visit);
-            return scanned.map_err(|error| self.refuse(error));
+        let (top, over) = (self.top.filter(|top| !top.is_empty()), self.over.filter(|over| !over.is_empty()));
+        let both;
+        let over = match (top, over) {
+            (Some(top), Some(over)) => {
+                both = overlay::merged(top, over, prefix);
+                &both
+            }
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => {
+                let scanned = self.view.scan(self.of, prefix, self.tier, visit);
+                return scanned.map_err(|error| self.refuse(error));
+            }
         };
         let mut merge = Merge { over, prefix, from: Bound::Included(prefix.to_vec()), visit, stopped: false };
         let scanned = self.view.scan(self.of, prefix, self.tier, &mut |key, value| merge.meet(key, value));

@@ -311,20 +311,40 @@ pub struct Bench {
     pub runtime: Arc<Runtime<Registers>>,
     /// What the shell was told, in order.
     pub told: Arc<Mutex<Vec<(LeaderEpoch, String)>>>,
+    most_lag_bytes: usize,
     jobs: Arc<Mutex<VecDeque<Job>>>,
 }
 
 impl Bench {
     /// Led and loaded. `is_alone`: the high watermark does not lag.
     pub fn new(is_alone: bool) -> Bench {
-        let log = Arc::new(MemoryLog::new(is_alone));
-        let bench = Bench::over(log, Arc::new(MemoryView::default()), Clock::manual(Timestamp(1_000_000)));
+        Bench::lagging(is_alone, 0)
+    }
+
+    /// As [`Bench::new`], with a view that so many bytes may wait for.
+    pub fn lagging(is_alone: bool, most_lag_bytes: usize) -> Bench {
+        let (log, clock) = (Arc::new(MemoryLog::new(is_alone)), Clock::manual(Timestamp(1_000_000)));
+        let bench = Bench::lagging_over(log, Arc::default(), clock, most_lag_bytes);
         bench.lead();
         bench
     }
 
     /// A broker that starts with what another has left; it does not lead yet.
     pub fn over(log: Arc<MemoryLog>, view: Arc<MemoryView>, clock: Clock) -> Bench {
+        Bench::lagging_over(log, view, clock, 0)
+    }
+
+    /// This broker anew, over `view`; it does not lead yet.
+    pub fn again(&self, view: MemoryView) -> Bench {
+        Bench::lagging_over(self.log.clone(), Arc::new(view), self.clock.clone(), self.most_lag_bytes)
+    }
+
+    fn lagging_over(
+        log: Arc<MemoryLog>,
+        view: Arc<MemoryView>,
+        clock: Clock,
+        most_lag_bytes: usize,
+    ) -> Bench {
         let jobs: Arc<Mutex<VecDeque<Job>>> = Arc::default();
         let (queue, opened) = (jobs.clone(), view.clone());
         let open = move |damaged| -> anyhow::Result<Arc<dyn View>> {
@@ -352,6 +372,7 @@ impl Bench {
             writer: log.clone(),
             reader: log.clone(),
             view: Arc::new(LazyView::new(open)),
+            most_lag_bytes,
             clock: clock.clone(),
             settings: Box::new(|_| Settings {
                 batches: BatchOptions {
@@ -365,7 +386,7 @@ impl Bench {
             carry_out: Box::new(carry_out),
         });
         of_runtime.set(Arc::downgrade(&runtime)).unwrap();
-        Bench { log, view, clock, runtime, told, jobs }
+        Bench { log, view, clock, runtime, told, most_lag_bytes, jobs }
     }
 
     /// Leads in the log's epoch, and loads.

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::bench::{
-    Bench, COMMIT_TIMEOUT_MS, Command, Fate, PARTITION, Response, answer, durable, marker, now, pending, view,
+    Bench, COMMIT_TIMEOUT_MS, Command, Fate, OF, PARTITION, Response, answer, durable, marker, now, pending,
+    view,
 };
 use crate::coordinator::runtime::SlotState;
 use crate::coordinator::shard::Stored;
@@ -11,6 +12,7 @@ use crate::protocol::errors::ErrorCode;
 use crate::protocol::ids::Offset;
 use crate::protocol::summary::{BatchSummary, ControlType};
 use crate::store::memory::Mood;
+use crate::store::view::View;
 
 const COUNT_1: Option<Result<Response, ErrorCode>> = Some(Ok(Response::Count(1)));
 
@@ -265,6 +267,56 @@ fn a_busy_view_is_made_good_later_and_nobody_sees_it() {
     bench.runtime.resign(PARTITION);
     bench.lead();
     assert_eq!(bench.read().unwrap(), bench.log.registers(3));
+}
+
+#[test]
+fn what_is_committed_waits_until_a_write_to_the_view_is_worth_it() {
+    let bench = Bench::lagging(true, 2_000);
+    assert_eq!(answer(&mut bench.set("a", "1")), COUNT_1);
+    assert!(bench.view_registers().is_empty());
+    let mut get = bench.submit(Command::Get("a".into()));
+    assert_eq!(answer(&mut get), Some(Ok(Response::Value(Some("1".into())))), "a decision sees it");
+    (0..7).for_each(|at| drop(bench.set("a", &at.to_string())));
+    assert_eq!(bench.view_registers()["a"], "3", "the last value of each key");
+    assert_eq!(bench.read().unwrap(), bench.log.registers(8), "a reader sees all");
+    assert_eq!(bench.view_registers(), bench.log.registers(8), "as what waits is written first");
+}
+
+#[test]
+fn nothing_waits_behind_the_end_of_a_term() {
+    let bench = Bench::lagging(true, 2_000);
+    assert_eq!(answer(&mut bench.set("a", "1")), COUNT_1);
+    bench.runtime.resign(PARTITION);
+    assert_eq!(bench.view_registers(), bench.log.registers(1));
+    assert_eq!(bench.view.stamp(OF).unwrap().unwrap().next_offset, Offset(1));
+}
+
+#[test]
+fn what_waits_lies_under_what_can_still_be_taken_back() {
+    let bench = Bench::lagging(false, 2_000);
+    drop(bench.submit(Command::Set(vec![("a".into(), Some("1".into())), ("b".into(), Some("1".into()))])));
+    bench.log.commit(2);
+    drop(bench.submit(Command::Set(vec![("b".into(), None), ("c".into(), Some("2".into()))])));
+    for name in ["a", "b", "c"] {
+        let mut get = bench.submit(Command::Get(name.into()));
+        bench.runtime.peek(PARTITION, |_| ()).unwrap();
+        assert_eq!(answer(&mut get), None, "it shows what is not committed");
+    }
+    assert_eq!(bench.read().unwrap(), bench.log.registers(2));
+    bench.log.commit(4);
+    assert_eq!(bench.read().unwrap(), bench.log.registers(4));
+}
+
+#[test]
+fn a_view_that_few_of_many_changes_reach_goes_to_disk_by_their_count() {
+    let bench = Bench::lagging(true, 2_000);
+    let set = || drop(bench.set("a", "1"));
+    (0..10_000).for_each(|_| set());
+    bench.run_jobs();
+    assert_eq!(bench.view.after_crash().stamp(OF).unwrap(), None);
+    (0..12_000).for_each(|_| set());
+    bench.run_jobs();
+    assert!(bench.view.after_crash().stamp(OF).unwrap().unwrap().next_offset > Offset(21_900));
 }
 
 #[test]
