@@ -22,7 +22,7 @@ pub(crate) mod tests;
 mod transactions;
 mod waiting;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -102,7 +102,7 @@ pub enum SlotState {
 pub struct Runtime<S: Shard> {
     options: Options<S>,
     this: Weak<Runtime<S>>,
-    slots: RwLock<HashMap<PartitionIndex, Arc<Slot<S>>>>,
+    slots: RwLock<BTreeMap<PartitionIndex, Arc<Slot<S>>>>,
     /// Held while terms begin and end, so that they do so one after the other.
     terms: Mutex<()>,
     loads: LoadQueue<S>,

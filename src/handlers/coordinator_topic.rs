@@ -48,6 +48,11 @@ impl CoordinatorTopic {
         self.replicas.image()
     }
 
+    /// As [`CoordinatorTopic::image`], for a look that ends at once.
+    pub fn glance(&self) -> arc_swap::Guard<Arc<ClusterImage>> {
+        self.replicas.glance()
+    }
+
     /// The partition that `key` lives in. COORDINATOR_NOT_AVAILABLE while there is none.
     pub fn partition_of(&self, image: &ClusterImage, key: &str) -> Result<PartitionIndex, ErrorCode> {
         let topic = image.topic(self.name).ok_or(ErrorCode::CoordinatorNotAvailable)?;

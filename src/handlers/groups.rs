@@ -42,7 +42,8 @@ impl Groups {
 
     /// Has the group's coordinator decide `command`, if this broker is it.
     pub fn submit(&self, group_id: &str, command: Command) -> Submitted<Response> {
-        match self.partition_of(&self.topic.image(), group_id) {
+        let partition = self.partition_of(&self.topic.glance(), group_id);
+        match partition {
             Ok(partition) => self.runtime.submit(partition, command),
             Err(code) => Submitted::ready(Err(code.into())),
         }

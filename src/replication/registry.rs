@@ -137,6 +137,11 @@ impl Registry {
         self.image.load_full()
     }
 
+    /// As [`Registry::image`], for a look that ends at once: threads that only look do not share a counter.
+    pub fn glance(&self) -> arc_swap::Guard<Arc<ClusterImage>> {
+        self.image.load()
+    }
+
     /// Gives partitions files before their first append, off the worker; [`Replica::has_files`] tells who needs that.
     pub async fn make_files(&self, replicas: Vec<Arc<Replica>>) {
         self.first_files.make(replicas, &self.options.clock).await;
@@ -204,8 +209,7 @@ impl Registry {
     ///
     /// Errors: UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR.
     pub fn leader(&self, topic: &TopicImage, index: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
-        // A broker that was unregistered while it runs leads nothing any more.
-        if topic.partition(index).is_some_and(|partition| partition.leader != self.options.me) {
+        if !self.may_lead(topic, index) {
             return Err(ErrorCode::NotLeaderOrFollower);
         }
         let known = self.held.read().get(&(topic.id, index)).cloned();
@@ -215,6 +219,24 @@ impl Registry {
             Some(Held::Quarantined { .. }) => Err(ErrorCode::KafkaStorageError),
             None => self.make(topic.id, index),
         }
+    }
+
+    /// As [`Registry::leader`], for somebody who has had `known` from there: what is not closed is still held.
+    pub fn leader_again(
+        &self,
+        topic: &TopicImage,
+        index: PartitionIndex,
+        known: &Arc<Replica>,
+    ) -> Result<Arc<Replica>, ErrorCode> {
+        if known.is_closed() || !self.may_lead(topic, index) {
+            return self.leader(topic, index);
+        }
+        Ok(known.clone())
+    }
+
+    /// A broker that was unregistered while it runs leads nothing any more.
+    fn may_lead(&self, topic: &TopicImage, index: PartitionIndex) -> bool {
+        topic.partition(index).is_none_or(|partition| partition.leader == self.options.me)
     }
 
     /// The leader epoch of a partition that this broker leads and nobody has used: it has no replica and no file, and its

@@ -1,6 +1,6 @@
 //! The partitions of one coordinator topic as the coordinators see them: their logs, through the registry.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -22,9 +22,14 @@ pub struct TopicLog {
     replicas: Arc<Registry>,
     configs: TopicConfigs,
     clock: Clock,
-    /// The topic that a partition was of when its coordinator began to watch it. A later one of the same name has
-    /// another log, which that coordinator must not touch.
-    watched: RwLock<HashMap<PartitionIndex, TopicId>>,
+    watched: RwLock<BTreeMap<PartitionIndex, Watched>>,
+}
+
+/// What a partition was when its coordinator began to watch it. A later topic of the same name has another log, which
+/// that coordinator must not touch.
+struct Watched {
+    topic_id: TopicId,
+    replica: Arc<Replica>,
 }
 
 impl TopicLog {
@@ -45,16 +50,19 @@ impl TopicLog {
     /// The replica of a partition that this broker leads. NOT_LEADER_OR_FOLLOWER when the topic has taken the place of
     /// the one that is watched.
     pub fn replica(&self, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
-        let topic = self.image()?;
+        let image = self.replicas.glance();
+        let topic = image.topic(self.topic.name()).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         match self.watched.read().get(&partition) {
-            Some(watched) if *watched != topic.id => Err(ErrorCode::NotLeaderOrFollower),
-            Some(_) | None => self.replicas.leader(&topic, partition),
+            Some(watched) if watched.topic_id != topic.id => Err(ErrorCode::NotLeaderOrFollower),
+            Some(watched) => self.replicas.leader_again(topic, partition, &watched.replica),
+            None => self.replicas.leader(topic, partition),
         }
     }
 
     /// `max.message.bytes` of the topic. Without a replica nothing is too large: the append is to say what is wrong.
     pub fn max_batch_size_bytes(&self, partition: PartitionIndex) -> usize {
-        self.replica(partition).map_or(usize::MAX, |replica| replica.config().max_message_bytes)
+        let watched = self.watched.read();
+        watched.get(&partition).map_or(usize::MAX, |watched| watched.replica.config().max_message_bytes)
     }
 
     fn replica_to_read(&self, partition: PartitionIndex) -> anyhow::Result<Arc<Replica>> {
@@ -110,7 +118,7 @@ impl PartitionWriter for TopicLog {
         let topic = self.image()?;
         let replica = self.replicas.leader(&topic, partition)?;
         // Whoever watched before has resigned.
-        self.watched.write().insert(partition, topic.id);
+        self.watched.write().insert(partition, Watched { topic_id: topic.id, replica: replica.clone() });
         Ok(replica.listen(Box::new(tell))?)
     }
 }
