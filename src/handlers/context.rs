@@ -17,6 +17,9 @@ use crate::protocol::errors::ErrorCode;
 use crate::protocol::shapes;
 use crate::telemetry::metrics::WorkerMetrics;
 
+/// What stands before a response's body: size, correlation id, tagged fields.
+const RESPONSE_HEADER_SIZE: usize = 4 + 4 + 1;
+
 /// One request's surroundings.
 #[derive(Clone)]
 pub struct RequestContext {
@@ -46,7 +49,8 @@ impl RequestContext {
         version: i16,
     ) -> anyhow::Result<()> {
         // The codec refuses values that the version cannot express before it writes; sizing finds that out.
-        response.compute_size(version)?;
+        let size = response.compute_size(version)?;
+        out.bytes.reserve(RESPONSE_HEADER_SIZE + size);
         let before = out.bytes.len();
         let mut result = Ok(());
         self.respond(out, |out| result = response.encode(&mut out.bytes, version));

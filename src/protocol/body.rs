@@ -29,7 +29,8 @@ impl Body<'_> {
     }
 
     pub fn nullable_string(&mut self) -> Result<Option<StrBytes>, Malformed> {
-        let range = self.reader.nullable_string()?;
+        let range = self.reader.nullable_string_bytes()?;
+        // Here it is seen whether it is UTF-8.
         let shared = range.map(|range| StrBytes::from_utf8(self.bytes.slice(range)));
         shared.transpose().map_err(|_| Malformed("a string is not UTF-8"))
     }

@@ -294,6 +294,9 @@ impl BatchHeader {
     }
 }
 
+/// What a record has besides its key, value and headers: attributes, deltas, sizes and a count.
+const MOST_NUMBERS_SIZE: usize = 1 + 10 + 4 * 5;
+
 /// A record to be written.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NewRecord<'a> {
@@ -364,6 +367,8 @@ impl BatchBuilder {
         self.last_offset_delta = offset_delta;
         self.count += 1;
         self.body.clear();
+        let content_size = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
+        self.body.reserve(MOST_NUMBERS_SIZE + content_size);
         self.body.push(0);
         put_varint(&mut self.body, timestamp.0.wrapping_sub(base.0));
         put_varint(&mut self.body, i64::from(offset_delta));
@@ -372,6 +377,7 @@ impl BatchBuilder {
     }
 
     fn finish(&mut self) {
+        self.records.reserve(MOST_NUMBERS_SIZE + self.body.len());
         put_varint(&mut self.records, self.body.len() as i64);
         self.records.extend_from_slice(&self.body);
     }

@@ -112,13 +112,18 @@ impl<'a> Reader<'a> {
         Ok(usize::try_from(length).ok())
     }
 
-    /// Where a nullable string stands in the frame. It is UTF-8.
-    pub fn nullable_string(&mut self) -> Result<Option<Range<usize>>, Malformed> {
+    /// Where a nullable string stands in the frame, which need not be UTF-8.
+    pub fn nullable_string_bytes(&mut self) -> Result<Option<Range<usize>>, Malformed> {
         let Some(length) = self.length(|reader| reader.i16().map(i32::from))? else { return Ok(None) };
         if length > i16::MAX as usize {
             return Err(Malformed("a string is longer than 32767 bytes"));
         }
-        let range = self.take(length)?;
+        self.take(length).map(Some)
+    }
+
+    /// Where a nullable string stands in the frame. It is UTF-8.
+    pub fn nullable_string(&mut self) -> Result<Option<Range<usize>>, Malformed> {
+        let Some(range) = self.nullable_string_bytes()? else { return Ok(None) };
         match std::str::from_utf8(&self.frame[range.clone()]) {
             Ok(_) => Ok(Some(range)),
             Err(_) => Err(Malformed("a string is not UTF-8")),

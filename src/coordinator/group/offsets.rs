@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::command::{Response, Soft};
 use super::records::{self, OffsetKey, OffsetValue, Record};
 use super::shard::GroupShard;
-use crate::coordinator::shard::{MalformedRecord, Now, Outcome, RequestId, Scan, Stored};
+use crate::coordinator::shard::{Event, MalformedRecord, Now, Outcome, RequestId, Scan, Stored};
 use crate::protocol::errors::{ApiError, ErrorCode};
 use crate::protocol::ids::{LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicId};
 
@@ -123,8 +123,8 @@ pub fn commit(
     };
     let limit = (shard.settings)().offset_metadata_max_bytes;
     let (records, results) = records_of(&request.group, request.topics, now.wall, expire_timestamp, limit);
-    records.into_iter().for_each(|record| outcome.durable(record));
-    outcome.replies.push((id, Response::Commit(CommitResponse { results })));
+    outcome.events.extend(records.into_iter().map(Event::Durable));
+    outcome.replies = vec![(id, Response::Commit(CommitResponse { results }))];
     Ok(outcome)
 }
 
@@ -136,7 +136,8 @@ pub(super) fn records_of(
     expire_timestamp: Timestamp,
     metadata_limit: i32,
 ) -> (Vec<Record>, Vec<ErrorCode>) {
-    let (mut records, mut results) = (Vec::new(), Vec::new());
+    let count = topics.iter().map(|topic| topic.partitions.len()).sum();
+    let (mut records, mut results) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for topic in topics {
         for partition in topic.partitions {
             if is_longer(&partition.metadata, metadata_limit) {

@@ -193,7 +193,10 @@ fn read_offset_key(reader: &mut Reader<'_>) -> Result<OffsetKey, Malformed> {
 }
 
 fn encode_offset(value: &OffsetValue) -> Vec<u8> {
-    let mut out = Vec::with_capacity(48 + value.metadata.len());
+    let metadata_size = value.metadata.len() + wire::unsigned_varint_size(value.metadata.len() as u32 + 1);
+    // To the byte: the value stays in memory until the view is written to.
+    let mut out =
+        Vec::with_capacity(23 + metadata_size + if value.topic_id == TopicId::ZERO { 0 } else { 18 });
     if value.expire_timestamp != Timestamp::NONE {
         // Only version 1 has an expiry.
         out.put_i16(1);

@@ -58,7 +58,8 @@ pub(super) fn encode<S: Shard>(
         if let Some(full) = building.take_if(|building| !building.takes(content, &record)) {
             batches.push(full.finish(index)?);
         }
-        building.get_or_insert_with(|| Building::begin(content, options, now)).push(record);
+        let left_count = events.len() - index;
+        building.get_or_insert_with(|| Building::begin(content, options, now, left_count)).push(record);
     }
     if let Some(last) = building {
         batches.push(last.finish(events.len())?);
@@ -81,7 +82,8 @@ struct Building {
 }
 
 impl Building {
-    fn begin(content: Content, options: BatchOptions, now: Timestamp) -> Building {
+    /// There are `most_count` records left, at most.
+    fn begin(content: Content, options: BatchOptions, now: Timestamp, most_count: usize) -> Building {
         let BatchOptions { compression, base_sequence, max_size_bytes: _ } = options;
         let header = BatchHeader { compression, base_sequence, ..BatchHeader::default() };
         let header = match content {
@@ -90,7 +92,13 @@ impl Building {
             }
             Content::Durable | Content::Marker(_) => header,
         };
-        Building { content, options, now, builder: BatchBuilder::new(header), records: Vec::new() }
+        Building {
+            content,
+            options,
+            now,
+            builder: BatchBuilder::new(header),
+            records: Vec::with_capacity(most_count),
+        }
     }
 
     /// The first record always has room; [`Building::finish`] sees whether compression made it fit.
