@@ -13,7 +13,7 @@ use crate::env::fs::FileRegion;
 use crate::protocol::ids::Timestamp;
 
 /// Below this size reading a range and sending it with the rest is cheaper than a call of its own.
-pub const MIN_SENDFILE_SIZE_BYTES: usize = 16 * 1024;
+pub const MIN_SENDFILE_SIZE_BYTES: usize = 32 * 1024;
 
 /// Responses in the order they leave: bytes with file ranges spliced in between.
 #[derive(Debug, Default)]
