@@ -121,9 +121,9 @@ impl Charge {
         Poll::Pending
     }
 
-    /// Whether there is room to begin something large.
-    pub fn has_room(&self) -> bool {
-        !self.budget.is_short()
+    /// Whether there is room to spare, for what makes things quicker and can be done without.
+    pub fn has_plenty(&self) -> bool {
+        self.budget.held_size_bytes() < self.budget.limit_size_bytes / 2
     }
 
     /// Whether the holder has found no room and waits for it.

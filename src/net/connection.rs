@@ -245,6 +245,7 @@ impl<S: Service> Connection<S> {
         if throttle_ms == 0 {
             return;
         }
+        self.receive.forget_backlog();
         let rest = Box::pin(sleep(Duration::from_millis(u64::from(throttle_ms))));
         if self.muted.as_ref().is_none_or(|muted| muted.deadline() < rest.deadline()) {
             self.muted = Some(rest);
@@ -304,7 +305,7 @@ impl<S: Service> Connection<S> {
         ready!(self.stream.poll_read_ready(context))?;
         let mut pool = self.worker.pool.borrow_mut();
         let max_request_size_bytes = self.worker.limits.max_request_size_bytes;
-        let room = self.receive.room(&mut pool, max_request_size_bytes, self.charge.has_room());
+        let room = self.receive.room(&mut pool, max_request_size_bytes, self.charge.has_plenty());
         let mut buffer = ReadBuf::new(room);
         // Unlike `try_read` this notes that a read which did not fill its buffer has emptied the socket,
         // and saves the read that would find out.

@@ -156,7 +156,15 @@ impl Receive {
     /// `size_bytes` more have been read into the room.
     pub fn filled(&mut self, size_bytes: usize) {
         self.end += size_bytes;
-        self.is_backlogged = self.end == self.held_size_bytes() || size_bytes >= BASE_SIZE_BYTES;
+        // What a read of the rest of a large frame took says nothing of the next one.
+        let takes_what_is_there = self.reads_ahead || self.held_size_bytes() == BASE_SIZE_BYTES;
+        let took_much = self.end == self.held_size_bytes() || size_bytes >= BASE_SIZE_BYTES;
+        self.is_backlogged = takes_what_is_there && took_much;
+    }
+
+    /// The next read takes no more than any other: it may be long before that is handled.
+    pub fn forget_backlog(&mut self) {
+        self.is_backlogged = false;
     }
 
     /// Before the connection waits: gives the buffer back unless much waits in it.

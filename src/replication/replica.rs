@@ -16,6 +16,7 @@ use super::partition::{Leadership, check_epoch};
 use super::subscription::{Slot, Subscribers, Subscription};
 use super::traffic::Traffic;
 use super::transactions::Verification;
+use super::wake_ups;
 use crate::config::topic::TopicConfig;
 use crate::controller::PartitionImage;
 use crate::env::fs::FileRegion;
@@ -293,7 +294,11 @@ impl Replica {
         now: Timestamp,
     ) -> Result<LeaderAppend, AppendError> {
         let size_bytes = batch.len();
-        let mut appender = self.appender.lock();
+        let mut appender = self.appender.try_lock().unwrap_or_else(|| {
+            // Who holds it may be syncing; the consumers of other partitions need not wait for that.
+            wake_ups::release();
+            self.appender.lock()
+        });
         if terms.acks_all && appender.leadership.in_sync_count() < self.least_in_sync_count() {
             return Err(ApiError::from(ErrorCode::NotEnoughReplicas).into());
         }
