@@ -23,7 +23,7 @@ mod transactions;
 mod waiting;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, RwLock};
@@ -108,6 +108,8 @@ pub struct Runtime<S: Shard> {
     loads: LoadQueue<S>,
     deadlines: Deadlines,
     superseded_count: AtomicUsize,
+    /// A job that brings the view to disk is on its way: a disk that hangs shall not have one thread after the other.
+    is_flushing: AtomicBool,
 }
 
 impl<S: Shard> Runtime<S> {
@@ -120,6 +122,7 @@ impl<S: Shard> Runtime<S> {
             loads: LoadQueue::default(),
             deadlines: Deadlines::new(),
             superseded_count: AtomicUsize::new(0),
+            is_flushing: AtomicBool::new(false),
         });
         let this = runtime.this.clone();
         runtime.options.view.when_given_up(Box::new(move || {
@@ -366,11 +369,17 @@ impl<S: Shard> Runtime<S> {
         if before / SUPERSEDED_FOR_A_FLUSH == before.wrapping_add(count) / SUPERSEDED_FOR_A_FLUSH {
             return;
         }
-        let view = view.clone();
+        if self.is_flushing.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (this, view) = (self.this.clone(), view.clone());
         (self.options.background)(Box::new(move || {
             // A view that is damaged shows it to whoever writes next.
             if let Err(error) = view.flush() {
                 tracing::debug!(?error, "flush a view that is behind");
+            }
+            if let Some(runtime) = this.upgrade() {
+                runtime.is_flushing.store(false, Ordering::Relaxed);
             }
         }));
     }

@@ -221,17 +221,18 @@ impl Registry {
         }
     }
 
-    /// As [`Registry::leader`], for somebody who has had `known` from there: what is not closed is still held.
+    /// As [`Registry::leader`], for somebody who has had `known` from there, if it is still there: what is not closed is still
+    /// held.
     pub fn leader_again(
         &self,
         topic: &TopicImage,
         index: PartitionIndex,
-        known: &Arc<Replica>,
+        known: Option<Arc<Replica>>,
     ) -> Result<Arc<Replica>, ErrorCode> {
-        if known.is_closed() || !self.may_lead(topic, index) {
-            return self.leader(topic, index);
+        match known {
+            Some(known) if !known.is_closed() && self.may_lead(topic, index) => Ok(known),
+            Some(_) | None => self.leader(topic, index),
         }
-        Ok(known.clone())
     }
 
     /// A broker that was unregistered while it runs leads nothing any more.

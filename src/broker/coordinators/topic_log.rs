@@ -1,7 +1,7 @@
 //! The partitions of one coordinator topic as the coordinators see them: their logs, through the registry.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use anyhow::{Context, anyhow};
 use parking_lot::RwLock;
@@ -29,7 +29,8 @@ pub struct TopicLog {
 /// that coordinator must not touch.
 struct Watched {
     topic_id: TopicId,
-    replica: Arc<Replica>,
+    /// Not held here: the files of a deleted topic are given up with its replicas.
+    replica: Weak<Replica>,
 }
 
 impl TopicLog {
@@ -54,7 +55,7 @@ impl TopicLog {
         let topic = image.topic(self.topic.name()).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         match self.watched.read().get(&partition) {
             Some(watched) if watched.topic_id != topic.id => Err(ErrorCode::NotLeaderOrFollower),
-            Some(watched) => self.replicas.leader_again(topic, partition, &watched.replica),
+            Some(watched) => self.replicas.leader_again(topic, partition, watched.replica.upgrade()),
             None => self.replicas.leader(topic, partition),
         }
     }
@@ -62,7 +63,8 @@ impl TopicLog {
     /// `max.message.bytes` of the topic. Without a replica nothing is too large: the append is to say what is wrong.
     pub fn max_batch_size_bytes(&self, partition: PartitionIndex) -> usize {
         let watched = self.watched.read();
-        watched.get(&partition).map_or(usize::MAX, |watched| watched.replica.config().max_message_bytes)
+        let replica = watched.get(&partition).and_then(|watched| watched.replica.upgrade());
+        replica.map_or(usize::MAX, |replica| replica.config().max_message_bytes)
     }
 
     fn replica_to_read(&self, partition: PartitionIndex) -> anyhow::Result<Arc<Replica>> {
@@ -118,7 +120,9 @@ impl PartitionWriter for TopicLog {
         let topic = self.image()?;
         let replica = self.replicas.leader(&topic, partition)?;
         // Whoever watched before has resigned.
-        self.watched.write().insert(partition, Watched { topic_id: topic.id, replica: replica.clone() });
+        self.watched
+            .write()
+            .insert(partition, Watched { topic_id: topic.id, replica: Arc::downgrade(&replica) });
         Ok(replica.listen(Box::new(tell))?)
     }
 }

@@ -192,11 +192,18 @@ fn read_offset_key(reader: &mut Reader<'_>) -> Result<OffsetKey, Malformed> {
     })
 }
 
+fn offset_size(value: &OffsetValue) -> usize {
+    let metadata_size = value.metadata.len();
+    if value.expire_timestamp != Timestamp::NONE {
+        return 28 + metadata_size;
+    }
+    let topic_id_size = if value.topic_id == TopicId::ZERO { 0 } else { 18 };
+    23 + wire::unsigned_varint_size(metadata_size as u32 + 1) + metadata_size + topic_id_size
+}
+
 fn encode_offset(value: &OffsetValue) -> Vec<u8> {
-    let metadata_size = value.metadata.len() + wire::unsigned_varint_size(value.metadata.len() as u32 + 1);
     // To the byte: the value stays in memory until the view is written to.
-    let mut out =
-        Vec::with_capacity(23 + metadata_size + if value.topic_id == TopicId::ZERO { 0 } else { 18 });
+    let mut out = Vec::with_capacity(offset_size(value));
     if value.expire_timestamp != Timestamp::NONE {
         // Only version 1 has an expiry.
         out.put_i16(1);

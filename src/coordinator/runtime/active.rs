@@ -350,6 +350,10 @@ impl<S: Shard> Active<S> {
                 };
                 let changes = self.open.take_in(content, batch.base_offset(), records);
                 self.take_in(changes, stamp);
+                // Each batch is a position, so that an outcome of many is not one large write.
+                if self.overlay.settled_size_bytes() >= runtime.options.most_lag_bytes {
+                    self.drain_overlay(runtime).map_err(Stopped::Lost)?;
+                }
             }
         }
         events[replayed..].iter().for_each(|event| self.shard.replay(event));

@@ -97,7 +97,8 @@ impl Building {
             options,
             now,
             builder: BatchBuilder::new(header),
-            records: Vec::with_capacity(most_count),
+            // An outcome of very many records makes very many batches.
+            records: Vec::with_capacity(most_count.min(options.max_size_bytes / RECORD_OVERHEAD_BYTES + 1)),
         }
     }
 
