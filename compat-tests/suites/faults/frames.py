@@ -135,7 +135,7 @@ def _():
 @check("frames.unknown-requests")
 def _():
     with unharmed("frames.unknown-requests") as broker:
-        for key, version in [(-1, 0), (999, 0), (wire.METADATA, -1), (wire.METADATA, 99), (wire.PRODUCE, 0), (32767, 32767)]:
+        for key, version in [(-1, 0), (999, 0), (wire.METADATA, -1), (wire.METADATA, 99), (wire.PRODUCE, 99), (32767, 32767)]:
             with connections.connections(broker, 1) as (connection,):
                 connection.send(wire.frame(key, version, bytes(20)))
                 assert connection.is_closed(), f"version {version} of the unknown request {key} is answered"
