@@ -117,7 +117,9 @@ def run(arguments):
             print(f"round {number} of {arguments.rounds}: {workload}, {side.title}", file=sys.stderr)
             try:
                 bench = Bench(side, arguments, arguments.directory / f"{side.name}-{workload}")
-                results.add(workload, side.name, run_once(workload, bench))
+                stolen = process.Stolen()
+                values = run_once(workload, bench)
+                results.add(workload, side.name, values, stolen.percent())
             except (Exception, SystemExit) as error:
                 failed.add((workload, side))
                 results.failures.append(f"{workload}, {side.title}, round {number}: {error}")

@@ -123,3 +123,22 @@ def describe_machine():
 def load_average():
     """How many threads wanted a CPU during the last minute."""
     return os.getloadavg()[0]
+
+
+class Stolen:
+    """The time for which threads of this machine were ready to run and its host ran another machine instead."""
+
+    def __init__(self):
+        self.began = self._ticks()
+
+    def percent(self):
+        """Of all the time of all CPUs since the beginning: 50 on two CPUs is one CPU that was never there."""
+        stolen, every = (now - then for now, then in zip(self._ticks(), self.began))
+        return 100 * stolen / max(1, every)
+
+    @staticmethod
+    def _ticks():
+        """The first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal; what follows is in user."""
+        first = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0]
+        ticks = [int(word) for word in first.split()[1:9]]
+        return ticks[7], sum(ticks)

@@ -17,6 +17,8 @@ from workloads import WORKLOADS
 
 # A load average above this disturbs wall times.
 QUIET = 0.5
+# More of the CPUs' time than this, stolen by the host during a sample, disturbs even CPU time: caches are cold afterwards.
+DISTURBED_PERCENT = 5
 
 
 def show(results):
@@ -25,6 +27,7 @@ def show(results):
     rounds = [len(values) for metrics in results.samples.values() for sides_of in metrics.values() for values in sides_of.values()]
     scale = "" if results.scale == 1 else f", volumes x {results.scale:g}"
     print(f"rounds: {_range(rounds)}{scale}; what was produced is read back, counted, and its CRCs are checked")
+    _show_stolen(results)
     for promise in dict.fromkeys(results.durability.values()):
         who = ", ".join(results.titles[side] for side, said in results.durability.items() if said == promise)
         print(f"acks=all, one replica; {promise}: {who}")
@@ -42,6 +45,21 @@ def show(results):
 def _noise(results):
     busiest = max(results.load_averages, default=0)
     return f"(busy: load {busiest:.1f} before a run; trust ratios and CPU, not times)" if busiest > QUIET else ""
+
+
+def _show_stolen(results):
+    """What the machine's host took away, of the samples that know it: all of them, then each that lost much."""
+    every = [percent for sides_of in results.stolen.values() for percents in sides_of.values() for percent in percents]
+    if not every:
+        return
+    disturbed = [
+        f"{workload}, {results.titles[side]}, {percent:.0f} %"
+        for workload, sides_of in results.stolen.items()
+        for side, percents in sides_of.items()
+        for percent in percents
+        if percent > DISTURBED_PERCENT
+    ]
+    print(f"CPU time stolen by the host: median {statistics.median(every):.1f} %; more than {DISTURBED_PERCENT} %:", "; ".join(disturbed) or "never")
 
 
 def _range(values):

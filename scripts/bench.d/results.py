@@ -18,9 +18,12 @@ class Results:
         self.titles = {}
         self.durability = {}
         self.samples = {}
+        # {workload: {side: [the percentage of the CPUs that was stolen in each round]}}; earlier files say nothing of it.
+        self.stolen = {}
         self.failures = []
 
-    def add(self, workload, side, values):
+    def add(self, workload, side, values, stolen):
+        self.stolen.setdefault(workload, {}).setdefault(side, []).append(stolen)
         for metric, value in values.items():
             self.samples.setdefault(workload, {}).setdefault(metric, {}).setdefault(side, []).append(value)
 
@@ -39,6 +42,9 @@ class Results:
                 kept = self.samples.setdefault(workload, {}).setdefault(metric, {})
                 for side, values in sides.items():
                     kept.setdefault(side, []).extend(values)
+        for workload, sides in other.stolen.items():
+            for side, percents in sides.items():
+                self.stolen.setdefault(workload, {}).setdefault(side, []).extend(percents)
         self.failures += other.failures
 
     def write(self, path):
