@@ -93,7 +93,7 @@ pub struct ConnectionInfo {
     /// Name of the listener that was reached; Metadata answers with the endpoints of the same name.
     pub listener: Arc<str>,
     pub peer: std::net::SocketAddr,
-    /// The counters of the worker that the connection stays on.
+    /// The counters of the worker that the connection is on.
     pub metrics: Arc<WorkerMetrics>,
     /// The timers of that worker.
     pub deadlines: Rc<Deadlines>,

@@ -140,13 +140,17 @@ impl Service for Handlers {
     type Session = Rc<ConnectionInfo>;
 
     fn open(&self, peer: Peer) -> Result<Rc<ConnectionInfo>, Duration> {
-        let Peer { address, listener, .. } = peer;
-        let (ip, now_ms) = (address.ip().to_canonical(), self.services.clock.uptime_ms());
+        let (ip, now_ms) = (peer.address.ip().to_canonical(), self.services.clock.uptime_ms());
         if let Some(hold_ms) = self.services.quotas.hold_connection(ip, now_ms) {
             return Err(Duration::from_millis(hold_ms.unsigned_abs()));
         }
+        Ok(self.take_over(peer))
+    }
+
+    fn take_over(&self, peer: Peer) -> Rc<ConnectionInfo> {
+        let Peer { address, listener, .. } = peer;
         let (metrics, deadlines) = (self.metrics.clone(), self.deadlines.clone());
-        Ok(Rc::new(ConnectionInfo { listener, peer: address, metrics, deadlines }))
+        Rc::new(ConnectionInfo { listener, peer: address, metrics, deadlines })
     }
 
     fn handle(&self, session: &mut Rc<ConnectionInfo>, frame: &mut [u8], out: &mut Output) -> Handled {

@@ -166,6 +166,9 @@ pub trait Service: 'static {
     /// Or for how long a connection that is not welcome is held before it is closed.
     fn open(&self, peer: Peer) -> Result<Self::Session, Duration>;
 
+    /// The same for a connection that another worker has opened and served.
+    fn take_over(&self, peer: Peer) -> Self::Session;
+
     /// `frame` is one whole request without its length prefix; the handler may patch it in place.
     fn handle(&self, session: &mut Self::Session, frame: &mut [u8], out: &mut Output) -> Handled;
 

@@ -6,6 +6,7 @@
 //! responses are not ready (`SocketServer.Processor` mutes the channel in the same cases).
 
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -15,7 +16,9 @@ use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
+use tracing::debug;
 
+use super::balance::Share;
 use super::budget::Charge;
 use super::buffers::BASE_SIZE_BYTES;
 use super::receive::Receive;
@@ -43,6 +46,16 @@ pub enum Ended {
     Failed(io::Error),
     /// The server stops.
     Stopped,
+    /// It goes on at another worker.
+    Moves(usize, Moved),
+}
+
+/// What a connection takes along to another worker.
+#[derive(Debug)]
+pub struct Moved {
+    pub stream: std::net::TcpStream,
+    /// The beginning of its next request.
+    pub received: Box<[u8]>,
 }
 
 /// The state of one connection.
@@ -64,6 +77,10 @@ pub struct Connection<S: Service> {
     muted: Option<Pin<Box<Sleep>>>,
     /// The clock as it was read last: after a read or a handler.
     now_us: u64,
+    /// What it has had of its worker's time.
+    share: Share,
+    /// The worker for which it leaves when nothing is on its way.
+    leaving: Option<usize>,
 }
 
 /// What a step of the connection leads to.
@@ -82,6 +99,7 @@ impl<S: Service> Connection<S> {
         worker: Rc<WorkerShared<S>>,
         activity: Rc<Activity>,
         session: S::Session,
+        received: Box<[u8]>,
     ) -> Connection<S> {
         let charge = worker.budget.charge();
         Connection {
@@ -89,7 +107,7 @@ impl<S: Service> Connection<S> {
             worker,
             activity,
             session,
-            receive: Receive::default(),
+            receive: Receive::of(received),
             replies: Replies::default(),
             outbox: Outbox::default(),
             charge,
@@ -97,6 +115,8 @@ impl<S: Service> Connection<S> {
             peer_has_sent: false,
             muted: None,
             now_us: 0,
+            share: Share::default(),
+            leaving: None,
         }
     }
 
@@ -109,7 +129,16 @@ impl<S: Service> Connection<S> {
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
         self.now_us = self.worker.clock.uptime_us();
-        let turn_ends_us = self.now_us + TURN_DURATION_US;
+        let began_us = self.now_us;
+        if let Some(target) = self.worker.place.balance.turn(began_us, &mut self.share) {
+            self.leaving = Some(target);
+        }
+        let polled = self.take_turn(context, began_us + TURN_DURATION_US);
+        self.share.spend(self.worker.clock.uptime_us() - began_us);
+        polled
+    }
+
+    fn take_turn(&mut self, context: &mut Context<'_>, turn_ends_us: u64) -> Poll<Ended> {
         loop {
             let step = match self.step(context, turn_ends_us) {
                 Ok(step) => step,
@@ -161,6 +190,10 @@ impl<S: Service> Connection<S> {
         if !takes_requests || !self.replies.accepts_more() {
             return Ok(Step::Wait);
         }
+        if self.leaving.is_some() && !self.replies.is_empty() {
+            // The last of them is the moment to leave.
+            return Ok(Step::Wait);
+        }
         if let Some(muted) = &mut self.muted {
             // What the peer has sent stays where it is, also when it has closed its side.
             if muted.as_mut().poll(context).is_pending() {
@@ -175,7 +208,30 @@ impl<S: Service> Connection<S> {
             self.handle_frames(turn_ends_us);
             return Ok(Step::Proceed);
         }
-        self.read(context)
+        match self.leave() {
+            Some(ended) => Err(ended),
+            None => self.read(context),
+        }
+    }
+
+    /// Leaves for another worker if it is to and can: nothing is on its way, and little has arrived of the next request.
+    fn leave(&mut self) -> Option<Ended> {
+        let target = self.leaving?;
+        if self.charge.is_waiting() || self.receive.waiting_size_bytes() > BASE_SIZE_BYTES {
+            return None;
+        }
+        self.leaving = None;
+        match self.stream.as_fd().try_clone_to_owned() {
+            Ok(socket) => {
+                let moved = Moved { stream: socket.into(), received: self.receive.take_waiting() };
+                Some(Ended::Moves(target, moved))
+            }
+            // For lack of descriptors, for example.
+            Err(error) => {
+                debug!(%error, "a connection stays on its worker");
+                None
+            }
+        }
     }
 
     /// Moves the responses that are there, in order, to where they are sent from. Pending when the next

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -16,6 +16,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{Notify, mpsc};
 use tracing::{debug, warn};
 
+use super::balance::Balance;
+use crate::env::clock::Clock;
 use crate::handlers::reply::Peer;
 use crate::telemetry::metrics::ListenerMetrics;
 
@@ -151,6 +153,8 @@ pub struct Accepted {
     pub stream: TcpStream,
     pub peer: Peer,
     pub permit: Permit,
+    /// What another worker has received of its next request; none when it is new.
+    pub moved: Option<Box<[u8]>>,
 }
 
 /// `max.connections`, `max.connections.per.ip`, `max.connections.per.ip.overrides`.
@@ -184,7 +188,6 @@ pub struct Permit {
     listener: Arc<str>,
     ip: IpAddr,
     metrics: Arc<ListenerMetrics>,
-    worker_load: Arc<AtomicUsize>,
 }
 
 impl ConnectionCounts {
@@ -253,24 +256,25 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.counts.leave(&self.listener, self.ip);
         self.metrics.ended();
-        self.worker_load.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Where accepted connections go: the queue of a worker and how many connections it has.
-#[derive(Clone, Debug)]
-pub struct WorkerQueue {
-    pub sender: mpsc::Sender<Accepted>,
-    pub load: Arc<AtomicUsize>,
+/// Where connections go: the queue of each worker.
+pub type WorkerQueues = Arc<[mpsc::Sender<Accepted>]>;
+
+/// What the listeners of a server share.
+#[derive(Clone)]
+pub struct Acceptor {
+    pub counts: Arc<ConnectionCounts>,
+    pub queues: WorkerQueues,
+    /// That of the worker which accepts.
+    pub balance: Rc<Balance>,
+    pub clock: Clock,
 }
 
 /// Accepts until the task is dropped.
-pub async fn accept(
-    bound: BoundSocket,
-    counts: Arc<ConnectionCounts>,
-    metrics: Arc<ListenerMetrics>,
-    workers: Arc<[WorkerQueue]>,
-) {
+pub async fn accept(bound: BoundSocket, acceptor: Acceptor, metrics: Arc<ListenerMetrics>) {
+    let Acceptor { counts, queues, balance, clock } = acceptor;
     let socket = tokio::net::TcpListener::from_std(bound.socket)
         .expect("a fresh runtime watches a socket that listens");
     let mut starved = false;
@@ -300,22 +304,13 @@ pub async fn accept(
             continue;
         }
         metrics.accepted();
-        let worker = workers
-            .iter()
-            .min_by_key(|worker| worker.load.load(Ordering::Relaxed))
-            .expect("a server has at least one worker");
-        worker.load.fetch_add(1, Ordering::Relaxed);
-        let permit = Permit {
-            counts: counts.clone(),
-            listener: bound.listener.clone(),
-            ip,
-            metrics: metrics.clone(),
-            worker_load: worker.load.clone(),
-        };
+        let permit =
+            Permit { counts: counts.clone(), listener: bound.listener.clone(), ip, metrics: metrics.clone() };
         // A connection that ended meanwhile fails here.
         let Ok((stream, local_address)) = prepare(stream) else { continue };
         let peer = Peer { address, local_address, listener: bound.listener.clone() };
-        if worker.sender.send(Accepted { stream, peer, permit }).await.is_err() {
+        let queue = &queues[balance.place(clock.uptime_us())];
+        if queue.send(Accepted { stream, peer, permit, moved: None }).await.is_err() {
             return;
         }
     }

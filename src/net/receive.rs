@@ -65,6 +65,24 @@ enum Storage {
 }
 
 impl Receive {
+    /// With these bytes received already, no more than a base buffer holds.
+    pub fn of(received: Box<[u8]>) -> Receive {
+        let end = received.len();
+        let storage = if received.is_empty() { Storage::Nothing } else { Storage::Stash(received) };
+        Receive { storage, end, ..Receive::default() }
+    }
+
+    /// Takes all bytes that wait.
+    pub fn take_waiting(&mut self) -> Box<[u8]> {
+        let waiting = self.start..self.end;
+        self.start = self.end;
+        match &self.storage {
+            Storage::Nothing => Box::default(),
+            Storage::Stash(bytes) => bytes[waiting].into(),
+            Storage::Buffer(buffer) => buffer.as_slice()[waiting].into(),
+        }
+    }
+
     /// Bytes that wait to be handled.
     pub fn waiting_size_bytes(&self) -> usize {
         self.end - self.start
@@ -315,6 +333,40 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn frames_arrive_whole_when_their_connection_moves_in_between() {
+        let payloads: Vec<Vec<u8>> = [65_640, 1, 70_000, 300_000, 3]
+            .iter()
+            .zip(0..)
+            .map(|(size, seed)| payload(*size, seed))
+            .collect();
+        let bytes: Vec<u8> = payloads.iter().flat_map(|payload| frame(payload)).collect();
+        for read_size_bytes in [BASE_SIZE_BYTES, 40_000, 999] {
+            let (mut pools, mut receive) =
+                ([BufferPool::default(), BufferPool::default()], Receive::default());
+            let (mut fed, mut frames) = (0, Vec::new());
+            while fed < bytes.len() {
+                let room = receive.room(&mut pools[0], MAX, true);
+                let size_bytes = room.len().min(read_size_bytes).min(bytes.len() - fed);
+                room[..size_bytes].copy_from_slice(&bytes[fed..fed + size_bytes]);
+                receive.filled(size_bytes);
+                fed += size_bytes;
+                while receive.has_frame(MAX) {
+                    frames.push(
+                        receive.take_frame(MAX).expect("an honest length").expect("a whole frame").to_vec(),
+                    );
+                }
+                if receive.waiting_size_bytes() <= BASE_SIZE_BYTES {
+                    let received = receive.take_waiting();
+                    receive.release(&mut pools[0]);
+                    receive = Receive::of(received);
+                    pools.swap(0, 1);
+                }
+            }
+            assert!(frames == payloads, "{read_size_bytes}");
         }
     }
 

@@ -1,24 +1,25 @@
 //! The server: binds the listeners, starts the workers, stops them.
 
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::runtime::{Builder, LocalOptions};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::error;
 
+use super::balance::{Balance, BusyTime};
 use super::budget::ByteBudget;
 use super::listener::{
-    self, Accepted, BoundSocket, ConnectionCounts, ConnectionQuotas, ListenerOptions, SocketOptions,
-    WorkerQueue,
+    self, Accepted, Acceptor, BoundSocket, ConnectionCounts, ConnectionQuotas, ListenerOptions,
+    SocketOptions, WorkerQueues,
 };
-use super::worker::{self, ConnectionLimits, WorkerShared};
+use super::worker::{self, ConnectionLimits, Place, WorkerShared};
 use crate::env::clock::Clock;
 use crate::handlers::reply::Service;
 use crate::telemetry::exposition::Kind;
@@ -105,18 +106,12 @@ impl BoundServer {
         let BoundServer { connections, options, sockets } = self;
         let make_service = Arc::new(make_service);
         let (stop, stop_receiver) = watch::channel(None);
-        let (queues, receivers): (Vec<WorkerQueue>, Vec<_>) = (0..options.worker_count)
-            .map(|_| {
-                let (sender, receiver) = mpsc::channel(MAX_QUEUED_CONNECTIONS);
-                (WorkerQueue { sender, load: Arc::new(AtomicUsize::new(0)) }, receiver)
-            })
-            .unzip();
-        let mut acceptors = Some(Acceptors {
-            sockets,
-            counts: connections,
-            metrics: options.metrics.clone(),
-            queues: queues.into(),
-        });
+        let (queues, receivers): (Vec<_>, Vec<_>) =
+            (0..options.worker_count).map(|_| mpsc::channel(MAX_QUEUED_CONNECTIONS)).unzip();
+        let queues: WorkerQueues = queues.into();
+        let busy_times: Arc<[BusyTime]> = (0..options.worker_count).map(|_| BusyTime::default()).collect();
+        let mut acceptors =
+            Some(Acceptors { sockets, counts: connections, metrics: options.metrics.clone() });
         options.metrics.add_source(memory_source(options.budget.clone()));
         let mut workers = Vec::new();
         for (index, incoming) in receivers.into_iter().enumerate() {
@@ -131,6 +126,8 @@ impl BoundServer {
                 // The first worker also accepts.
                 acceptors: acceptors.take(),
                 incoming,
+                queues: queues.clone(),
+                busy_times: busy_times.clone(),
                 stop: stop_receiver.clone(),
             };
             let make_service = make_service.clone();
@@ -155,12 +152,11 @@ fn memory_source(budget: Arc<ByteBudget>) -> Source {
     })
 }
 
-/// What the first worker accepts from and hands connections to.
+/// What the first worker accepts from.
 struct Acceptors {
     sockets: Vec<BoundSocket>,
     counts: Arc<ConnectionCounts>,
     metrics: Arc<Metrics>,
-    queues: Arc<[WorkerQueue]>,
 }
 
 /// What a worker's thread starts with.
@@ -170,42 +166,60 @@ struct WorkerPlan {
     limits: ConnectionLimits,
     acceptors: Option<Acceptors>,
     incoming: mpsc::Receiver<Accepted>,
+    /// Those of all workers.
+    queues: WorkerQueues,
+    busy_times: Arc<[BusyTime]>,
     stop: watch::Receiver<Option<Duration>>,
 }
 
 impl WorkerPlan {
     fn run<S: Service>(self, make_service: &dyn Fn(WorkerContext) -> S) {
-        let guard = DieWithWorker { index: self.context.index };
-        let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+        let index = self.context.index;
+        let guard = DieWithWorker { index };
+        let runtime = match self.runtime() {
             Ok(runtime) => runtime,
             Err(error) => return error!(%error, "cannot start the runtime of a worker"),
         };
         runtime.block_on(async {
             let (metrics, budget) = (self.context.metrics.clone(), self.context.budget.clone());
             let service = make_service(self.context);
-            let worker = Rc::new(WorkerShared::new(service, self.clock, metrics, self.limits, budget));
-            let accepting = self.acceptors.map(Acceptors::spawn).unwrap_or_default();
+            let balance = Rc::new(Balance::new(index, self.busy_times, self.clock.uptime_us()));
+            let accepting = match self.acceptors {
+                Some(Acceptors { sockets, counts, metrics }) => {
+                    let (queues, balance, clock) = (self.queues.clone(), balance.clone(), self.clock.clone());
+                    spawn_acceptors(sockets, &Acceptor { counts, queues, balance, clock }, &metrics)
+                }
+                None => JoinSet::new(),
+            };
+            let place = Place { balance, queues: self.queues };
+            let worker = Rc::new(WorkerShared::new(service, self.clock, metrics, self.limits, budget, place));
             worker::serve(worker, accepting, self.incoming, self.stop).await;
         });
         runtime.shutdown_background();
         std::mem::forget(guard);
     }
+
+    /// The worker's runtime, which notes when it waits.
+    fn runtime(&self) -> io::Result<LocalRuntime> {
+        let index = self.context.index;
+        let (clock, busy_times) = (self.clock.clone(), self.busy_times.clone());
+        busy_times[index].wakes(clock.uptime_us());
+        let rests = move || busy_times[index].rests(clock.uptime_us());
+        let (clock, busy_times) = (self.clock.clone(), self.busy_times.clone());
+        let wakes = move || busy_times[index].wakes(clock.uptime_us());
+        let mut builder = Builder::new_current_thread();
+        builder.enable_all().on_thread_park(rests).on_thread_unpark(wakes);
+        builder.build_local(LocalOptions::default())
+    }
 }
 
-impl Acceptors {
-    fn spawn(self) -> JoinSet<()> {
-        let mut accepting = JoinSet::new();
-        for socket in self.sockets {
-            let metrics = self.metrics.add_listener(&socket.listener);
-            accepting.spawn_local(listener::accept(
-                socket,
-                self.counts.clone(),
-                metrics,
-                self.queues.clone(),
-            ));
-        }
-        accepting
+fn spawn_acceptors(sockets: Vec<BoundSocket>, acceptor: &Acceptor, metrics: &Metrics) -> JoinSet<()> {
+    let mut accepting = JoinSet::new();
+    for socket in sockets {
+        let metrics = metrics.add_listener(&socket.listener);
+        accepting.spawn_local(listener::accept(socket, acceptor.clone(), metrics));
     }
+    accepting
 }
 
 /// A worker that ends while the server runs would leave its connections hanging: the process ends.

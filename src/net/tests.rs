@@ -1,5 +1,7 @@
 //! Real sockets on loopback, with a small service whose requests say how they are to be answered.
 
+mod moving;
+
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -44,10 +46,16 @@ const WORK: u8 = 11;
 /// Answered, and then the worker waits for the test's word.
 const HALT: u8 = 12;
 
+/// Keeps the worker busy for so many microseconds as its number says, and is answered with the number of the worker in
+/// front.
+const BURN: u8 = 13;
+
 /// What a `WORK` frame holds meanwhile.
 const WORK_SIZE_BYTES: usize = 1000;
 
 struct TestService {
+    index: usize,
+    clock: Clock,
     waiting: RefCell<Vec<oneshot::Sender<()>>>,
     dropped: mpsc::Sender<&'static str>,
     /// Set by a `HALT` frame until its answer has left.
@@ -69,6 +77,10 @@ impl Service for TestService {
 
     fn open(&self, _peer: Peer) -> Result<Tell, Duration> {
         Ok(Tell(self.dropped.clone(), "session"))
+    }
+
+    fn take_over(&self, _peer: Peer) -> Tell {
+        Tell(self.dropped.clone(), "session that was taken over")
     }
 
     fn handle(&self, _session: &mut Tell, frame: &mut [u8], out: &mut Output) -> Handled {
@@ -126,6 +138,13 @@ impl Service for TestService {
             HALT => {
                 self.must_halt.set(true);
                 answer(out, frame);
+            }
+            BURN => {
+                let end_us = self.clock.uptime_us() + u64::from(number(frame));
+                while self.clock.uptime_us() < end_us {
+                    std::hint::spin_loop();
+                }
+                answer(out, &[&[self.index as u8], &*frame].concat());
             }
             CLOSE => return Handled::Close("the test asked for it"),
             LARGE => answer(out, &vec![7; number(frame) as usize]),
@@ -201,7 +220,10 @@ impl Harness {
         let (go_on, halted) = mpsc::channel();
         let halted = Arc::new(Mutex::new(halted));
         let (budget, metrics) = (options.budget.clone(), options.metrics.clone());
-        let make_service = move |_context: WorkerContext| TestService {
+        let clock = options.clock.clone();
+        let make_service = move |context: WorkerContext| TestService {
+            index: context.index,
+            clock: clock.clone(),
             waiting: RefCell::default(),
             dropped: sender.clone(),
             must_halt: Cell::new(false),

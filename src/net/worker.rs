@@ -1,7 +1,7 @@
 //! A worker thread: its own runtime, its connections, its part of the memory and the metrics.
 //!
-//! Connections stay on the worker they were given to. The one timer of a worker, for connections that
-//! idle too long, is armed only while there are connections.
+//! Connections leave the worker they were given to where its [`Balance`] says so. The one timer of a worker, for
+//! connections that idle too long, is armed only while there are connections.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -10,14 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{debug, warn};
 
+use super::balance::Balance;
 use super::budget::ByteBudget;
 use super::buffers::BufferPool;
-use super::connection::Connection;
-use super::listener::Accepted;
+use super::connection::{Connection, Ended, Moved};
+use super::listener::{Accepted, WorkerQueues};
 use crate::env::clock::Clock;
 use crate::handlers::reply::Service;
 use crate::telemetry::metrics::WorkerMetrics;
@@ -62,9 +64,17 @@ pub struct WorkerShared<S: Service> {
     pub limits: ConnectionLimits,
     pub budget: Arc<ByteBudget>,
     pub pool: RefCell<BufferPool>,
+    pub place: Place,
     stopping: Cell<bool>,
     connections: RefCell<HashMap<u64, Entry>>,
     next_connection_id: Cell<u64>,
+}
+
+/// A worker among the others.
+pub struct Place {
+    pub balance: Rc<Balance>,
+    /// Those of all workers.
+    pub queues: WorkerQueues,
 }
 
 /// What the worker keeps of each connection.
@@ -140,6 +150,7 @@ impl<S: Service> WorkerShared<S> {
         metrics: Arc<WorkerMetrics>,
         limits: ConnectionLimits,
         budget: Arc<ByteBudget>,
+        place: Place,
     ) -> WorkerShared<S> {
         WorkerShared {
             service,
@@ -148,6 +159,7 @@ impl<S: Service> WorkerShared<S> {
             limits,
             budget,
             pool: RefCell::default(),
+            place,
             stopping: Cell::new(false),
             connections: RefCell::default(),
             next_connection_id: Cell::new(0),
@@ -245,7 +257,7 @@ impl Checks {
 }
 
 fn open<S: Service>(worker: &Rc<WorkerShared<S>>, accepted: Accepted) {
-    let Accepted { stream, peer, permit } = accepted;
+    let Accepted { stream, peer, permit, moved } = accepted;
     let address = peer.address;
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
@@ -255,24 +267,47 @@ fn open<S: Service>(worker: &Rc<WorkerShared<S>>, accepted: Accepted) {
     worker.next_connection_id.set(id + 1);
     let activity = Rc::new(Activity::new(worker.clock.uptime_us()));
     let registration = Registration { worker: worker.clone(), id };
-    let opened = worker
-        .service
-        .open(peer)
-        .map(|session| Connection::new(stream, worker.clone(), activity.clone(), session));
+    let session = match &moved {
+        None => worker.service.open(peer.clone()),
+        Some(_) => Ok(worker.service.take_over(peer.clone())),
+    };
+    let received = moved.unwrap_or_default();
+    let opened =
+        session.map(|session| Connection::new(stream, worker.clone(), activity.clone(), session, received));
     let task = tokio::task::spawn_local(async move {
-        let _until_the_end = (registration, permit);
+        let Registration { worker, .. } = &registration;
         match opened {
-            Ok(connection) => {
-                let ended = connection.run().await;
-                debug!(peer = %address, ?ended, "connection ended");
-            }
+            Ok(connection) => match connection.run().await {
+                Ended::Moves(target, Moved { stream, received }) => {
+                    send_on(worker, target, Accepted { stream, peer, permit, moved: Some(received) });
+                }
+                ended => {
+                    drop(permit);
+                    debug!(peer = %address, ?ended, "connection ended");
+                }
+            },
             Err(hold) => {
                 debug!(peer = %address, ?hold, "connection beyond connection_creation_rate");
                 tokio::time::sleep(hold).await;
+                drop(permit);
             }
         }
     });
     worker.connections.borrow_mut().insert(id, Entry { task: task.abort_handle(), activity });
+}
+
+/// Gives a connection to another worker, or keeps it when that has no room for it.
+fn send_on<S: Service>(worker: &Rc<WorkerShared<S>>, target: usize, accepted: Accepted) {
+    match worker.place.queues[target].try_send(accepted) {
+        Ok(()) => {}
+        Err(TrySendError::Full(accepted)) => {
+            worker.place.balance.stay();
+            open(worker, accepted);
+        }
+        Err(TrySendError::Closed(accepted)) => {
+            debug!(peer = %accepted.peer.address, "connection ended, as the server stops");
+        }
+    }
 }
 
 /// When the connection that has idled longest would reach `connections.max.idle.ms`, in the clock's
