@@ -50,7 +50,10 @@ impl Clock {
     /// Microseconds since this clock was made; for latencies.
     pub fn uptime_us(&self) -> u64 {
         match &self.0 {
-            Source::System { started } => started.elapsed().as_micros() as u64,
+            Source::System { started } => {
+                let elapsed = started.elapsed();
+                elapsed.as_secs() * 1_000_000 + u64::from(elapsed.subsec_micros())
+            }
             Source::Manual { now_ms } => now_ms.load(Ordering::Relaxed) as u64 * 1000,
         }
     }

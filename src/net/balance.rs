@@ -65,23 +65,19 @@ pub struct Share {
     spent_us: u64,
 }
 
-impl Share {
-    /// The connection had a turn of this length.
-    pub fn spend(&mut self, duration_us: u64) {
-        self.spent_us += duration_us;
-    }
-}
-
 /// One worker's view of all.
 pub struct Balance {
     index: usize,
     workers: Arc<[BusyTime]>,
+    /// Number of the window, from 1 on.
+    number: Cell<u64>,
     window_ends_us: Cell<u64>,
+    /// The turns of all connections in the window.
+    spent_us: Cell<u64>,
     window: RefCell<Window>,
 }
 
 struct Window {
-    number: u64,
     began_us: u64,
     /// Of each worker, when the window began.
     busy_us: Vec<u64>,
@@ -96,7 +92,7 @@ struct Window {
 /// Connections that are to leave a worker for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leaving {
-    /// Those that fit into so much time of the window before: what is left of it.
+    /// Those whose turns fit into so much time of the window before: what is left of it.
     Surplus {
         target: usize,
         rest_us: u64,
@@ -110,7 +106,6 @@ impl Balance {
     /// That of the worker `index` among `workers`.
     pub fn new(index: usize, workers: Arc<[BusyTime]>, now_us: u64) -> Balance {
         let window = Window {
-            number: 1,
             began_us: now_us,
             busy_us: workers.iter().map(|worker| worker.total_us(now_us)).collect(),
             expected_percents: vec![0; workers.len()],
@@ -118,7 +113,8 @@ impl Balance {
             calm_count: 0,
         };
         let window_ends_us = Cell::new(now_us + WINDOW_DURATION_US);
-        Balance { index, workers, window_ends_us, window: RefCell::new(window) }
+        let (number, spent_us, window) = (Cell::new(1), Cell::new(0), RefCell::new(window));
+        Balance { index, workers, number, window_ends_us, spent_us, window }
     }
 
     /// The worker to which a new connection goes: the first that is calm, or the least busy.
@@ -134,17 +130,17 @@ impl Balance {
     /// A connection of this worker has a turn. Says for which worker it is to leave.
     pub fn turn(&self, now_us: u64, share: &mut Share) -> Option<usize> {
         self.observe(now_us);
-        let window = &mut *self.window.borrow_mut();
-        if share.window == window.number {
+        let number = self.number.get();
+        if share.window == number {
             return None;
         }
-        let before = std::mem::replace(share, Share { window: window.number, spent_us: 0 });
-        match window.leaving.as_mut()? {
+        let before = std::mem::replace(share, Share { window: number, spent_us: 0 });
+        match self.window.borrow_mut().leaving.as_mut()? {
             // It has only just come.
             _ if before.window == 0 => None,
             Leaving::All { target } => Some(*target),
             Leaving::Surplus { target, rest_us } => {
-                let was_active = before.window + 1 == window.number && before.spent_us > 0;
+                let was_active = before.window + 1 == number && before.spent_us > 0;
                 if !was_active || before.spent_us > *rest_us {
                     return None;
                 }
@@ -152,6 +148,12 @@ impl Balance {
                 Some(*target)
             }
         }
+    }
+
+    /// The turn of a connection was of this length.
+    pub fn spent(&self, duration_us: u64, share: &mut Share) {
+        share.spent_us += duration_us;
+        self.spent_us.set(self.spent_us.get() + duration_us);
     }
 
     /// No further connection leaves in this window: there is no room for it where it was to go.
@@ -176,17 +178,19 @@ impl Balance {
             *busy_us = total_us;
         }
         let is_recent = duration_us <= MAX_WINDOW_DURATION_US;
-        let leaving = is_recent.then(|| leaving(self.index, percents, duration_us)).flatten();
+        let spent_us = self.spent_us.take();
+        let leaving = is_recent.then(|| leaving(self.index, percents, spent_us)).flatten();
         let is_calm = matches!(leaving, Some(Leaving::All { .. }));
         window.calm_count = if is_calm { window.calm_count.saturating_add(1) } else { 0 };
         window.leaving = leaving.filter(|_| !is_calm || window.calm_count >= CALM_WINDOWS);
-        window.number += 1;
         window.began_us = now_us;
+        self.number.set(self.number.get() + 1);
     }
 }
 
-/// What is to leave the worker `index` after a window in which the workers were busy for so much of the time.
-fn leaving(index: usize, percents: &[u64], duration_us: u64) -> Option<Leaving> {
+/// What is to leave the worker `index` after a window in which the workers were busy for so much of the time, and the turns
+/// of its connections came to `spent_us`. They are not all that it does.
+fn leaving(index: usize, percents: &[u64], spent_us: u64) -> Option<Leaving> {
     let own = percents[index];
     if own < BUSY_PERCENT {
         return merges_with(index, percents).map(|target| Leaving::All { target });
@@ -196,7 +200,7 @@ fn leaving(index: usize, percents: &[u64], duration_us: u64) -> Option<Leaving> 
         return None;
     }
     // Both have the same to do afterwards. A connection that has more than that is as well where it is.
-    Some(Leaving::Surplus { target, rest_us: (own - percents[target]) * duration_us / 200 })
+    Some(Leaving::Surplus { target, rest_us: spent_us * (own - percents[target]) / (2 * own) })
 }
 
 /// The worker on which the worker `index` finds room for all it does: each goes to the first that has room, and those
@@ -233,7 +237,7 @@ mod tests {
             (0, &[100, 0][..], surplus(1, 500)),
             (0, &[100, 50], surplus(1, 250)),
             (0, &[100, 51], None),
-            (1, &[90, 100, 20, 20], surplus(2, 400)),
+            (1, &[90, 80, 20, 20], surplus(2, 375)),
             // One that is not busy keeps what it has, unless an earlier one can do it too.
             (0, &[69, 0], None),
             (1, &[20, 10], all(0)),
@@ -257,7 +261,8 @@ mod tests {
         (workers.clone(), Balance::new(index, workers, 0))
     }
 
-    /// Which of a worker's connections leave after a window of which it was busy for all, and they had so many percent.
+    /// Which of a worker's connections leave after a window of which it was busy for all, and they had so many percent of
+    /// the half of it that went to turns.
     fn leave_a_busy_worker(percents: &[u64]) -> Vec<usize> {
         let (workers, balance) = balance(0);
         workers[0].wakes(0);
@@ -265,7 +270,7 @@ mod tests {
         for now_us in [0, WINDOW_DURATION_US - 1] {
             for (share, percent) in shares.iter_mut().zip(percents) {
                 assert_eq!(balance.turn(now_us, share), None, "nothing is known before the window ends");
-                share.spend(WINDOW_DURATION_US * percent / 200);
+                balance.spent(WINDOW_DURATION_US * percent / 400, share);
             }
         }
         let mut left = Vec::new();

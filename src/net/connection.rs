@@ -34,6 +34,9 @@ const TURN_DURATION_US: u64 = 500;
 /// Responses of this size are sent before the next request is handled.
 const OUTPUT_HIGH_WATER_SIZE_BYTES: usize = 256 * 1024;
 
+/// To send this much takes longer than to look at the clock afterwards.
+const LARGE_SEND_SIZE_BYTES: usize = 16 * 1024;
+
 /// Why a connection ended; for the log.
 #[derive(Debug)]
 pub enum Ended {
@@ -120,8 +123,8 @@ impl<S: Service> Connection<S> {
         }
     }
 
-    /// Serves the peer until one side ends the connection.
-    pub async fn run(mut self) -> Ended {
+    /// Serves the peer until one side ends the connection, or it is to go on elsewhere.
+    pub async fn run(&mut self) -> Ended {
         let ended = std::future::poll_fn(|context| self.poll(context)).await;
         self.settle();
         ended
@@ -134,7 +137,7 @@ impl<S: Service> Connection<S> {
             self.leaving = Some(target);
         }
         let polled = self.take_turn(context, began_us + TURN_DURATION_US);
-        self.share.spend(self.worker.clock.uptime_us() - began_us);
+        self.worker.place.balance.spent(self.now_us - began_us, &mut self.share);
         polled
     }
 
@@ -257,6 +260,9 @@ impl<S: Service> Connection<S> {
         let (size_bytes, result) = self.outbox.poll_send(context, &self.stream);
         if size_bytes > 0 {
             self.worker.metrics.bytes_out.add(size_bytes as u64);
+            if size_bytes >= LARGE_SEND_SIZE_BYTES {
+                self.now_us = self.worker.clock.uptime_us();
+            }
             self.activity.touch(self.now_us);
         }
         match result {

@@ -258,10 +258,9 @@ impl Checks {
 
 fn open<S: Service>(worker: &Rc<WorkerShared<S>>, accepted: Accepted) {
     let Accepted { stream, peer, permit, moved } = accepted;
-    let address = peer.address;
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
-        Err(error) => return warn!(peer = %address, %error, "cannot serve the connection"),
+        Err(error) => return warn!(peer = %peer.address, %error, "cannot serve the connection"),
     };
     let id = worker.next_connection_id.get();
     worker.next_connection_id.set(id + 1);
@@ -272,25 +271,24 @@ fn open<S: Service>(worker: &Rc<WorkerShared<S>>, accepted: Accepted) {
         Some(_) => Ok(worker.service.take_over(peer.clone())),
     };
     let received = moved.unwrap_or_default();
-    let opened =
+    let mut opened =
         session.map(|session| Connection::new(stream, worker.clone(), activity.clone(), session, received));
     let task = tokio::task::spawn_local(async move {
         let Registration { worker, .. } = &registration;
-        match opened {
-            Ok(connection) => match connection.run().await {
-                Ended::Moves(target, Moved { stream, received }) => {
-                    send_on(worker, target, Accepted { stream, peer, permit, moved: Some(received) });
-                }
-                ended => {
-                    drop(permit);
-                    debug!(peer = %address, ?ended, "connection ended");
-                }
-            },
+        // The connection stays where it is: what is moved within a task takes its place twice.
+        let ended = match &mut opened {
+            Ok(connection) => connection.run().await,
             Err(hold) => {
-                debug!(peer = %address, ?hold, "connection beyond connection_creation_rate");
-                tokio::time::sleep(hold).await;
-                drop(permit);
+                debug!(peer = %peer.address, ?hold, "connection beyond connection_creation_rate");
+                return Box::pin(tokio::time::sleep(*hold)).await;
             }
+        };
+        drop(opened);
+        match ended {
+            Ended::Moves(target, Moved { stream, received }) => {
+                send_on(worker, target, Accepted { stream, peer, permit, moved: Some(received) });
+            }
+            ended => debug!(peer = %peer.address, ?ended, "connection ended"),
         }
     });
     worker.connections.borrow_mut().insert(id, Entry { task: task.abort_handle(), activity });
