@@ -9,6 +9,9 @@ use super::super::server::ServerOptions;
 use super::{BURN, Harness, PATIENCE, exchange, frame, options};
 use crate::env::clock::Clock;
 
+/// Requests of a client that wait for their answers.
+const IN_FLIGHT: usize = 3;
+
 fn burn(duration_us: u32) -> Vec<u8> {
     [&[BURN][..], &duration_us.to_be_bytes()].concat()
 }
@@ -18,23 +21,23 @@ fn worker_of(stream: &mut TcpStream) -> u8 {
     exchange(stream, &burn(0))[0]
 }
 
-/// Sends requests that keep a worker busy, without waiting for the answers and in pieces that end in the middle of a
-/// request, and returns the workers that answered. Every answer is there, in order.
-fn keep_busy(stream: &TcpStream, requests: u32) -> Vec<u8> {
-    let (mut reading, mut writing) = (stream, stream);
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            let bytes: Vec<u8> = (0..requests).flat_map(|number| frame(&burn(500 + number))).collect();
-            bytes.chunks(50).for_each(|piece| writing.write_all(piece).expect("write"));
-        });
-        let answers = (0..requests).map(|number| {
-            let mut answer = [0; 4 + 1 + 5];
-            reading.read_exact(&mut answer).expect("an answer");
-            assert_eq!(answer[5..], burn(500 + number));
-            answer[4]
-        });
-        answers.collect()
-    })
+/// Sends requests that keep a worker busy, some of them before the answers to others and the last always in part, and
+/// returns the workers that answered. Every answer is there, in order.
+fn keep_busy(mut stream: &TcpStream, requests: u32) -> Vec<u8> {
+    let bytes: Vec<u8> = (0..requests).flat_map(|number| frame(&burn(500 + number))).collect();
+    let request_size = bytes.len() / requests as usize;
+    let mut sent = 0;
+    let answers = (0..requests).map(|number| {
+        let begun = (number as usize + IN_FLIGHT) * request_size + 4;
+        let due = sent..begun.min(bytes.len());
+        sent = due.end;
+        stream.write_all(&bytes[due]).expect("write");
+        let mut answer = [0; 4 + 1 + 5];
+        stream.read_exact(&mut answer).expect("an answer");
+        assert_eq!(answer[5..], burn(500 + number));
+        answer[4]
+    });
+    answers.collect()
 }
 
 #[test]
@@ -68,7 +71,9 @@ fn expect_together(harness: &Harness, streams: &mut [TcpStream]) {
 #[test]
 fn a_connection_that_moved_is_counted_once() {
     let harness = Harness::start_with(ServerOptions { worker_count: 2, ..options() });
-    let streams: Vec<TcpStream> = (0..2).map(|_| harness.connect()).collect();
+    let mut streams: Vec<TcpStream> = (0..2).map(|_| harness.connect()).collect();
+    expect_together(&harness, &mut streams);
+    while harness.dropped.try_recv().is_ok() {}
     std::thread::scope(|scope| {
         streams.iter().for_each(|stream| {
             scope.spawn(move || keep_busy(stream, 300));
