@@ -284,9 +284,17 @@ mod tests {
         bytes
     }
 
-    /// Feeds `bytes` in reads of at most `read_size_bytes`, as if the connection had to wait after each
-    /// one when `settles`, and returns the frames.
-    fn receive(bytes: &[u8], read_size_bytes: usize, settles: bool) -> Vec<Vec<u8>> {
+    /// What a connection does after each read.
+    #[derive(Clone, Copy, Debug)]
+    enum Then {
+        ReadsOn,
+        Waits,
+        /// To another worker, when so much has come as may move.
+        Moves,
+    }
+
+    /// Feeds `bytes` in reads of at most `read_size_bytes` and returns the frames.
+    fn receive(bytes: &[u8], read_size_bytes: usize, then: Then) -> Vec<Vec<u8>> {
         let mut pool = BufferPool::default();
         let mut receive = Receive::default();
         let (mut fed, mut frames) = (0, Vec::new());
@@ -302,10 +310,18 @@ mod tests {
                     receive.take_frame(MAX).expect("an honest length").expect("a whole frame").to_vec(),
                 );
             }
-            if settles {
-                receive.settle(&mut pool);
-                let bound = (2 * MAX_GROWTH) * receive.waiting_size_bytes();
-                assert!(receive.held_size_bytes() <= bound, "memory follows the bytes received");
+            match then {
+                Then::Waits => {
+                    receive.settle(&mut pool);
+                    let bound = (2 * MAX_GROWTH) * receive.waiting_size_bytes();
+                    assert!(receive.held_size_bytes() <= bound, "memory follows the bytes received");
+                }
+                Then::Moves if receive.waiting_size_bytes() <= BASE_SIZE_BYTES => {
+                    let received = receive.take_waiting();
+                    receive.release(&mut pool);
+                    (receive, pool) = (Receive::of(received), BufferPool::default());
+                }
+                Then::Moves | Then::ReadsOn => {}
             }
         }
         assert_eq!(receive.waiting_size_bytes(), 0);
@@ -326,47 +342,11 @@ mod tests {
                 sizes.iter().zip(0..).map(|(size, seed)| payload(*size, seed)).collect();
             let bytes: Vec<u8> = payloads.iter().flat_map(|payload| frame(payload)).collect();
             for read_size_bytes in [usize::MAX, 100_000, 8_191, 999] {
-                for settles in [false, true] {
-                    assert!(
-                        receive(&bytes, read_size_bytes, settles) == payloads,
-                        "{sizes:?} {read_size_bytes}"
-                    );
+                for then in [Then::ReadsOn, Then::Waits, Then::Moves] {
+                    let frames = receive(&bytes, read_size_bytes, then);
+                    assert!(frames == payloads, "{sizes:?} {read_size_bytes} {then:?}");
                 }
             }
-        }
-    }
-
-    #[test]
-    fn frames_arrive_whole_when_their_connection_moves_in_between() {
-        let payloads: Vec<Vec<u8>> = [65_640, 1, 70_000, 300_000, 3]
-            .iter()
-            .zip(0..)
-            .map(|(size, seed)| payload(*size, seed))
-            .collect();
-        let bytes: Vec<u8> = payloads.iter().flat_map(|payload| frame(payload)).collect();
-        for read_size_bytes in [BASE_SIZE_BYTES, 40_000, 999] {
-            let (mut pools, mut receive) =
-                ([BufferPool::default(), BufferPool::default()], Receive::default());
-            let (mut fed, mut frames) = (0, Vec::new());
-            while fed < bytes.len() {
-                let room = receive.room(&mut pools[0], MAX, true);
-                let size_bytes = room.len().min(read_size_bytes).min(bytes.len() - fed);
-                room[..size_bytes].copy_from_slice(&bytes[fed..fed + size_bytes]);
-                receive.filled(size_bytes);
-                fed += size_bytes;
-                while receive.has_frame(MAX) {
-                    frames.push(
-                        receive.take_frame(MAX).expect("an honest length").expect("a whole frame").to_vec(),
-                    );
-                }
-                if receive.waiting_size_bytes() <= BASE_SIZE_BYTES {
-                    let received = receive.take_waiting();
-                    receive.release(&mut pools[0]);
-                    receive = Receive::of(received);
-                    pools.swap(0, 1);
-                }
-            }
-            assert!(frames == payloads, "{read_size_bytes}");
         }
     }
 
@@ -375,7 +355,9 @@ mod tests {
         let payloads = vec![payload(9, 1), payload(1, 2), payload(30, 3)];
         let bytes: Vec<u8> = payloads.iter().flat_map(|payload| frame(payload)).collect();
         for read_size_bytes in 1..bytes.len() {
-            assert_eq!(receive(&bytes, read_size_bytes, true), payloads);
+            for then in [Then::Waits, Then::Moves] {
+                assert_eq!(receive(&bytes, read_size_bytes, then), payloads);
+            }
         }
     }
 
