@@ -63,6 +63,20 @@ pub struct Share {
     /// Number of the last window in which it had a turn; none has the number 0.
     window: u64,
     spent_us: u64,
+    /// The worker for which it is to leave as soon as it can. The next window may say otherwise.
+    target: Option<usize>,
+}
+
+impl Share {
+    /// The worker for which the connection is to leave.
+    pub fn target(&self) -> Option<usize> {
+        self.target
+    }
+
+    /// It does not leave in this window: it cannot.
+    pub fn stay(&mut self) {
+        self.target = None;
+    }
 }
 
 /// One worker's view of all.
@@ -127,24 +141,30 @@ impl Balance {
         place
     }
 
-    /// A connection of this worker has a turn. Says for which worker it is to leave.
-    pub fn turn(&self, now_us: u64, share: &mut Share) -> Option<usize> {
+    /// A connection of this worker has a turn. The first in a window says whether it is to leave.
+    pub fn turn(&self, now_us: u64, share: &mut Share) {
         self.observe(now_us);
         let number = self.number.get();
-        if share.window == number {
-            return None;
+        if share.window != number {
+            let target = self.target_of(share);
+            *share = Share { window: number, spent_us: 0, target };
         }
-        let before = std::mem::replace(share, Share { window: number, spent_us: 0 });
+    }
+
+    /// What this window has for a connection that was last seen in an earlier one.
+    fn target_of(&self, before: &Share) -> Option<usize> {
         match self.window.borrow_mut().leaving.as_mut()? {
             // It has only just come.
             _ if before.window == 0 => None,
             Leaving::All { target } => Some(*target),
             Leaving::Surplus { target, rest_us } => {
-                let was_active = before.window + 1 == number && before.spent_us > 0;
-                if !was_active || before.spent_us > *rest_us {
+                // It waits for its last answers and does nothing else meanwhile.
+                let is_about_to = before.target == Some(*target);
+                let was_active = before.window + 1 == self.number.get() && before.spent_us > 0;
+                if !is_about_to && (!was_active || before.spent_us > *rest_us) {
                     return None;
                 }
-                *rest_us -= before.spent_us;
+                *rest_us = rest_us.saturating_sub(before.spent_us);
                 Some(*target)
             }
         }
@@ -156,7 +176,7 @@ impl Balance {
         self.spent_us.set(self.spent_us.get() + duration_us);
     }
 
-    /// No further connection leaves in this window: there is no room for it where it was to go.
+    /// No further connection is told to leave in this window: there is no room for it where it was to go.
     pub fn stay(&self) {
         self.window.borrow_mut().leaving = None;
     }
@@ -261,6 +281,12 @@ mod tests {
         (workers.clone(), Balance::new(index, workers, 0))
     }
 
+    /// Where a connection is to go that has a turn now.
+    fn told(balance: &Balance, now_us: u64, share: &mut Share) -> Option<usize> {
+        balance.turn(now_us, share);
+        share.target()
+    }
+
     /// Which of a worker's connections leave after a window of which it was busy for all, and they had so many percent of
     /// the half of it that went to turns.
     fn leave_a_busy_worker(percents: &[u64]) -> Vec<usize> {
@@ -269,16 +295,21 @@ mod tests {
         let mut shares = vec![Share::default(); percents.len()];
         for now_us in [0, WINDOW_DURATION_US - 1] {
             for (share, percent) in shares.iter_mut().zip(percents) {
-                assert_eq!(balance.turn(now_us, share), None, "nothing is known before the window ends");
+                assert_eq!(told(&balance, now_us, share), None, "nothing is known before the window ends");
                 balance.spent(WINDOW_DURATION_US * percent / 400, share);
             }
         }
         let mut left = Vec::new();
         for (index, share) in shares.iter_mut().enumerate() {
-            if balance.turn(WINDOW_DURATION_US, share).inspect(|target| assert_eq!(*target, 1)).is_some() {
+            let target = told(&balance, WINDOW_DURATION_US, share);
+            if target.inspect(|target| assert_eq!(*target, 1)).is_some() {
                 left.push(index);
             }
-            assert_eq!(balance.turn(WINDOW_DURATION_US, share), None, "it is asked once");
+            assert_eq!(
+                told(&balance, WINDOW_DURATION_US, share),
+                target,
+                "a window says the same to the end"
+            );
         }
         left
     }
@@ -291,14 +322,47 @@ mod tests {
     }
 
     #[test]
+    fn who_could_not_leave_yet_does_so_unless_a_later_window_says_otherwise() {
+        let (workers, balance) = balance(0);
+        workers[0].wakes(0);
+        let mut shares = [Share::default(); 2];
+        let [leaving, other] = &mut shares;
+        for (share, percent) in [(&mut *leaving, 10), (&mut *other, 80)] {
+            balance.turn(0, share);
+            balance.spent(WINDOW_DURATION_US * percent / 100, share);
+        }
+        for window in [1, 2, 4] {
+            assert_eq!(
+                told(&balance, window * WINDOW_DURATION_US, leaving),
+                Some(1),
+                "the last answer is due"
+            );
+        }
+        workers[1].wakes(4 * WINDOW_DURATION_US);
+        assert_eq!(told(&balance, 5 * WINDOW_DURATION_US, leaving), None, "the other worker has become busy");
+    }
+
+    #[test]
+    fn who_cannot_leave_stays_for_a_window() {
+        let (_, balance) = balance(1);
+        let mut share = Share::default();
+        balance.turn(0, &mut share);
+        balance.observe(WINDOW_DURATION_US);
+        assert_eq!(told(&balance, 2 * WINDOW_DURATION_US, &mut share), Some(0));
+        share.stay();
+        assert_eq!(told(&balance, 2 * WINDOW_DURATION_US, &mut share), None);
+        assert_eq!(told(&balance, 3 * WINDOW_DURATION_US, &mut share), Some(0));
+    }
+
+    #[test]
     fn a_worker_that_is_held_up_is_busy_to_the_others() {
         let (workers, balance) = balance(1);
         workers[0].wakes(0);
         let mut share = Share::default();
-        let targets = [0, 1, 2].map(|window| balance.turn(window * WINDOW_DURATION_US, &mut share));
+        let targets = [0, 1, 2].map(|window| told(&balance, window * WINDOW_DURATION_US, &mut share));
         assert_eq!(targets, [None; 3]);
         workers[0].rests(2 * WINDOW_DURATION_US);
-        let targets = [3, 4].map(|window| balance.turn(window * WINDOW_DURATION_US, &mut share));
+        let targets = [3, 4].map(|window| told(&balance, window * WINDOW_DURATION_US, &mut share));
         assert_eq!(targets, [None, Some(0)], "both have nothing to do for two windows");
     }
 
@@ -307,9 +371,9 @@ mod tests {
         let (_, balance) = balance(1);
         let mut share = Share::default();
         for now_us in [0, MAX_WINDOW_DURATION_US + 1, MAX_WINDOW_DURATION_US + 1 + WINDOW_DURATION_US] {
-            assert_eq!(balance.turn(now_us, &mut share), None);
+            assert_eq!(told(&balance, now_us, &mut share), None);
         }
-        assert_eq!(balance.turn(2 * MAX_WINDOW_DURATION_US, &mut share), Some(0));
+        assert_eq!(told(&balance, 2 * MAX_WINDOW_DURATION_US, &mut share), Some(0));
     }
 
     #[test]
@@ -321,10 +385,10 @@ mod tests {
         }
         balance.observe(WINDOW_DURATION_US);
         balance.observe(2 * WINDOW_DURATION_US);
-        assert_eq!(balance.turn(2 * WINDOW_DURATION_US, &mut shares[0]), None);
-        assert_eq!(balance.turn(2 * WINDOW_DURATION_US, &mut shares[1]), Some(0));
+        assert_eq!(told(&balance, 2 * WINDOW_DURATION_US, &mut shares[0]), None);
+        assert_eq!(told(&balance, 2 * WINDOW_DURATION_US, &mut shares[1]), Some(0));
         balance.stay();
-        assert_eq!(balance.turn(2 * WINDOW_DURATION_US, &mut shares[2]), None);
+        assert_eq!(told(&balance, 2 * WINDOW_DURATION_US, &mut shares[2]), None);
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub enum Ended {
 #[derive(Debug)]
 pub struct Moved {
     pub stream: std::net::TcpStream,
-    /// The beginning of its next request.
+    /// Requests that are not handled yet; the last of them may be the beginning of one.
     pub received: Box<[u8]>,
 }
 
@@ -80,10 +80,8 @@ pub struct Connection<S: Service> {
     muted: Option<Pin<Box<Sleep>>>,
     /// The clock as it was read last: after a read or a handler.
     now_us: u64,
-    /// What it has had of its worker's time.
+    /// What it has had of its worker's time, and whether it is to leave.
     share: Share,
-    /// The worker for which it leaves when nothing is on its way.
-    leaving: Option<usize>,
 }
 
 /// What a step of the connection leads to.
@@ -119,7 +117,6 @@ impl<S: Service> Connection<S> {
             muted: None,
             now_us: 0,
             share: Share::default(),
-            leaving: None,
         }
     }
 
@@ -133,9 +130,7 @@ impl<S: Service> Connection<S> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
         self.now_us = self.worker.clock.uptime_us();
         let began_us = self.now_us;
-        if let Some(target) = self.worker.place.balance.turn(began_us, &mut self.share) {
-            self.leaving = Some(target);
-        }
+        self.worker.place.balance.turn(began_us, &mut self.share);
         let polled = self.take_turn(context, began_us + TURN_DURATION_US);
         self.worker.place.balance.spent(self.now_us - began_us, &mut self.share);
         polled
@@ -193,7 +188,7 @@ impl<S: Service> Connection<S> {
         if !takes_requests || !self.replies.accepts_more() {
             return Ok(Step::Wait);
         }
-        if self.leaving.is_some() && !self.replies.is_empty() {
+        if self.share.target().is_some() && !self.replies.is_empty() {
             // The last of them is the moment to leave.
             return Ok(Step::Wait);
         }
@@ -204,6 +199,9 @@ impl<S: Service> Connection<S> {
             }
             self.muted = None;
         }
+        if let Some(ended) = self.leave() {
+            return Err(ended);
+        }
         if self.now_us >= turn_ends_us {
             return Ok(Step::TurnOver);
         }
@@ -211,19 +209,15 @@ impl<S: Service> Connection<S> {
             self.handle_frames(turn_ends_us);
             return Ok(Step::Proceed);
         }
-        match self.leave() {
-            Some(ended) => Err(ended),
-            None => self.read(context),
-        }
+        self.read(context)
     }
 
-    /// Leaves for another worker if it is to and can: nothing is on its way, and little has arrived of the next request.
+    /// Leaves for another worker if it is to and can: nothing is on its way, and no more has arrived than moves at once.
     fn leave(&mut self) -> Option<Ended> {
-        let target = self.leaving?;
+        let target = self.share.target()?;
         if self.charge.is_waiting() || self.receive.waiting_size_bytes() > BASE_SIZE_BYTES {
             return None;
         }
-        self.leaving = None;
         match self.stream.as_fd().try_clone_to_owned() {
             Ok(socket) => {
                 let moved = Moved { stream: socket.into(), received: self.receive.take_waiting() };
@@ -232,6 +226,7 @@ impl<S: Service> Connection<S> {
             // For lack of descriptors, for example.
             Err(error) => {
                 debug!(%error, "a connection stays on its worker");
+                self.share.stay();
                 None
             }
         }

@@ -153,7 +153,7 @@ pub struct Accepted {
     pub stream: TcpStream,
     pub peer: Peer,
     pub permit: Permit,
-    /// What another worker has received of its next request; none when it is new.
+    /// What another worker has received and not handled; none when it is new.
     pub moved: Option<Box<[u8]>>,
 }
 

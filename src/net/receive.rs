@@ -59,7 +59,7 @@ pub struct Receive {
 enum Storage {
     #[default]
     Nothing,
-    /// Exactly the unhandled bytes.
+    /// Exactly the bytes that were unhandled when the connection waited last, or moved.
     Stash(Box<[u8]>),
     Buffer(PageBuffer),
 }
@@ -196,6 +196,12 @@ impl Receive {
                 (self.start, self.end) = (0, waiting);
                 pool.give_back(buffer);
             }
+            Storage::Stash(bytes) if self.start > 0 => {
+                if waiting > 0 {
+                    self.storage = Storage::Stash(bytes[self.start..self.end].into());
+                }
+                (self.start, self.end) = (0, waiting);
+            }
             // A backlog that is done with needs no more than any other connection.
             Storage::Buffer(buffer) if self.reads_ahead && waiting <= BASE_SIZE_BYTES => {
                 self.reads_ahead = false;
@@ -289,7 +295,7 @@ mod tests {
     enum Then {
         ReadsOn,
         Waits,
-        /// To another worker, when so much has come as may move.
+        /// Moves to another worker before it handles anything, if no more has come than may move.
         Moves,
     }
 
@@ -305,6 +311,11 @@ mod tests {
             room[..size_bytes].copy_from_slice(&bytes[fed..fed + size_bytes]);
             receive.filled(size_bytes);
             fed += size_bytes;
+            if matches!(then, Then::Moves) && receive.waiting_size_bytes() <= BASE_SIZE_BYTES {
+                let received = receive.take_waiting();
+                receive.release(&mut pool);
+                (receive, pool) = (Receive::of(received), BufferPool::default());
+            }
             while receive.has_frame(MAX) {
                 frames.push(
                     receive.take_frame(MAX).expect("an honest length").expect("a whole frame").to_vec(),
@@ -315,11 +326,6 @@ mod tests {
                     receive.settle(&mut pool);
                     let bound = (2 * MAX_GROWTH) * receive.waiting_size_bytes();
                     assert!(receive.held_size_bytes() <= bound, "memory follows the bytes received");
-                }
-                Then::Moves if receive.waiting_size_bytes() <= BASE_SIZE_BYTES => {
-                    let received = receive.take_waiting();
-                    receive.release(&mut pool);
-                    (receive, pool) = (Receive::of(received), BufferPool::default());
                 }
                 Then::Moves | Then::ReadsOn => {}
             }
@@ -359,6 +365,25 @@ mod tests {
                 assert_eq!(receive(&bytes, read_size_bytes, then), payloads);
             }
         }
+    }
+
+    #[test]
+    fn of_what_moved_only_the_rest_is_held() {
+        let bytes = [frame(b"whole"), frame(b"too"), frame(b"beginning")[..7].to_vec()].concat();
+        let mut receive = Receive::of(bytes.clone().into());
+        let mut pool = BufferPool::default();
+        receive.settle(&mut pool);
+        assert_eq!(receive.held_size_bytes(), bytes.len());
+        assert_eq!(receive.take_frame(MAX).expect("an honest length").expect("and whole"), b"whole");
+        receive.settle(&mut pool);
+        assert_eq!(receive.held_size_bytes(), 7 + 7);
+        assert_eq!(receive.take_frame(MAX).expect("an honest length").expect("and whole"), b"too");
+        assert!(!receive.has_frame(MAX));
+        receive.settle(&mut pool);
+        assert_eq!(receive.held_size_bytes(), 7);
+        assert_eq!(receive.take_waiting()[..], bytes[bytes.len() - 7..]);
+        receive.settle(&mut pool);
+        assert_eq!(receive.held_size_bytes(), 0);
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::env::clock::Clock;
 /// Requests of a client that wait for their answers.
 const IN_FLIGHT: usize = 3;
 
+/// Its length, the worker that was kept busy, and the request.
+const ANSWER_SIZE: usize = 4 + 1 + 5;
+
 fn burn(duration_us: u32) -> Vec<u8> {
     [&[BURN][..], &duration_us.to_be_bytes()].concat()
 }
@@ -32,7 +35,7 @@ fn keep_busy(mut stream: &TcpStream, requests: u32) -> Vec<u8> {
         let due = sent..begun.min(bytes.len());
         sent = due.end;
         stream.write_all(&bytes[due]).expect("write");
-        let mut answer = [0; 4 + 1 + 5];
+        let mut answer = [0; ANSWER_SIZE];
         stream.read_exact(&mut answer).expect("an answer");
         assert_eq!(answer[5..], burn(500 + number));
         answer[4]
@@ -53,6 +56,24 @@ fn connections_share_a_worker_until_it_is_busy_and_again_when_it_is_not() {
     assert!(workers.iter().any(|of_stream| of_stream.contains(&1)), "the idle worker helps");
     assert!(workers.iter().any(|of_stream| of_stream.contains(&0)), "the busy one goes on");
     expect_together(&harness, &mut streams);
+}
+
+#[test]
+fn what_a_connection_has_received_goes_with_it() {
+    const REQUESTS: usize = 10;
+    let harness = Harness::start_with(ServerOptions { worker_count: 2, ..options() });
+    let mut streams: Vec<TcpStream> = (0..4).map(|_| harness.connect()).collect();
+    expect_together(&harness, &mut streams);
+    // Of each they come in one segment, and keep the worker busy for longer than it looks at what is to be done.
+    let requests = frame(&burn(10_000)).repeat(REQUESTS);
+    streams.iter_mut().for_each(|stream| stream.write_all(&requests).expect("write"));
+    let workers = streams.iter_mut().map(|stream| {
+        let mut answers = [[0; ANSWER_SIZE]; REQUESTS];
+        stream.read_exact(answers.as_flattened_mut()).expect("every answer");
+        answers.iter().map(|answer| answer[4]).collect()
+    });
+    let workers: Vec<Vec<u8>> = workers.collect();
+    assert!(workers.iter().any(|of_stream| of_stream.contains(&0) && of_stream.contains(&1)), "{workers:?}");
 }
 
 /// Sooner or later the connections, which talk little, are all on the first worker.
