@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 
-LOAD_SECONDS = 600
+LOAD_SECONDS = 1200
 
 
 class Running:

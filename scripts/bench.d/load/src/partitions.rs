@@ -21,7 +21,7 @@ const ACKS_ALL: i16 = -1;
 const TIMEOUT_MS: i32 = 30_000;
 const LATEST_TIMESTAMP: i64 = -1;
 /// Apache Kafka creates the files of 10,000 partitions meanwhile.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(900);
 /// Between two tries. An answer about 10,000 partitions costs a broker some milliseconds.
 const PAUSE: Duration = Duration::from_millis(10);
 const VALUE_SIZE_BYTES: usize = 100;
