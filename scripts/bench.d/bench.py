@@ -150,6 +150,7 @@ def parse_arguments():
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--peer", action="append", choices=sides.OPTIONAL, default=[])
     parser.add_argument("--output", type=pathlib.Path)
+    parser.add_argument("--undisturbed", type=float)
     arguments = parser.parse_args()
     # The broker runs in its own directory: a relative path would point elsewhere.
     arguments.directory = arguments.directory.resolve()
@@ -157,8 +158,9 @@ def parse_arguments():
 
 
 def main():
-    results = run(parse_arguments())
-    report.show(results)
+    arguments = parse_arguments()
+    results = run(arguments)
+    report.show(results, arguments.undisturbed)
     sys.exit(1 if results.failures else 0)
 
 

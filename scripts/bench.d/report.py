@@ -1,13 +1,13 @@
 """Prints the table of a run: a column for each side, the ratios, the targets. As a command, of several runs in one.
 
-    report.py FILE...
+    report.py [--undisturbed PERCENT] FILE...
 
 Workloads that were compared with an earlier Kafka have a table of their own. What misses its target is marked.
 """
 
+import argparse
 import pathlib
 import statistics
-import sys
 
 import sides
 import table
@@ -21,12 +21,19 @@ QUIET = 0.5
 DISTURBED_PERCENT = 5
 
 
-def show(results):
-    """Print what the figures were measured on, then the tables, then what failed."""
+def show(results, undisturbed):
+    """Print what the figures were measured on, then the tables, then what failed.
+
+    With `undisturbed`, a percentage, of the samples from which the host stole no more CPU time than that.
+    """
+    every = sum(len(percents) for sides_of in results.stolen.values() for percents in sides_of.values())
+    dropped = [] if undisturbed is None else results.leave_out(undisturbed)
     print("; ".join(dict.fromkeys(results.machines)), _noise(results))
     rounds = [len(values) for metrics in results.samples.values() for sides_of in metrics.values() for values in sides_of.values()]
     scale = "" if results.scale == 1 else f", volumes x {results.scale:g}"
     print(f"rounds: {_range(rounds)}{scale}; what was produced is read back, counted, and its CRCs are checked")
+    if undisturbed is not None:
+        print(f"samples left out, as the host stole more than {undisturbed:g} % of the CPU time: {len(dropped)} of {every}")
     _show_stolen(results)
     for promise in dict.fromkeys(results.durability.values()):
         who = ", ".join(results.titles[side] for side, said in results.durability.items() if said == promise)
@@ -118,10 +125,14 @@ def _cell(values):
 
 
 def main():
-    first, *others = (Results.read(pathlib.Path(path)) for path in sys.argv[1:])
+    parser = argparse.ArgumentParser(prog="report.py", description=__doc__)
+    parser.add_argument("--undisturbed", type=float)
+    parser.add_argument("files", type=pathlib.Path, nargs="+")
+    arguments = parser.parse_args()
+    first, *others = map(Results.read, arguments.files)
     for other in others:
         first.merge(other)
-    show(first)
+    show(first, arguments.undisturbed)
 
 
 if __name__ == "__main__":

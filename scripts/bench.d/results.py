@@ -3,6 +3,7 @@
 It knows nothing of tables; report.py prints what is here.
 """
 
+import itertools
 import json
 
 
@@ -46,6 +47,24 @@ class Results:
             for side, percents in sides.items():
                 self.stolen.setdefault(workload, {}).setdefault(side, []).extend(percents)
         self.failures += other.failures
+
+    def leave_out(self, limit_percent):
+        """Drop the samples from which the host stole more than that; of a workload and side without another, the best stays.
+
+        Returns what of each was stolen: [(workload, side, percentage)].
+        """
+        dropped = []
+        for workload, sides in self.stolen.items():
+            for side, percents in sides.items():
+                limit = max(limit_percent, min(percents))
+                stays = [percent <= limit for percent in percents]
+                dropped += [(workload, side, percent) for percent in percents if percent > limit]
+                sides[side] = list(itertools.compress(percents, stays))
+                for values in self.samples.get(workload, {}).values():
+                    # A metric that not every round had cannot be told apart.
+                    if len(values.get(side, [])) == len(stays):
+                        values[side] = list(itertools.compress(values[side], stays))
+        return dropped
 
     def write(self, path):
         """Leave `path` whole at every moment: a run that is ended early keeps what it has measured."""
