@@ -79,14 +79,20 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// As [`Broker::start_with_loggers`], in a process whose log lines are not the broker's business.
+    /// As [`Broker::start_in_process`], in a process whose log lines and end are not the broker's business.
     pub fn start(settings: Settings) -> anyhow::Result<Broker> {
-        Broker::start_with_loggers(settings, Loggers::default())
+        let (broker, ()) = Broker::start_in_process(settings, Loggers::default(), || Ok(()))?;
+        Ok(broker)
     }
 
     /// Returns when clients are served. An error is one line that names the thing and what is allowed. `loggers` are
-    /// those whose levels clients see and change.
-    pub fn start_with_loggers(settings: Settings, loggers: Loggers) -> anyhow::Result<Broker> {
+    /// those whose levels clients see and change. `about_to_serve` is called when all logs are there and no client has an
+    /// answer yet: until then the process may end in any way, from then on it should with [`Broker::stop`].
+    pub fn start_in_process<T>(
+        settings: Settings,
+        loggers: Loggers,
+        about_to_serve: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<(Broker, T)> {
         let (config, warnings) = BrokerConfig::from_properties(&settings.properties)?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let release = match settings.as_version.as_deref() {
@@ -194,6 +200,7 @@ impl Broker {
         let configs = services.configs.clone();
         let rate = move || configs.in_force().layers().integer(COPY_RATE_KEY) as f64;
         let mover = Mover::start(replicas, propose, Box::new(rate))?;
+        let made = about_to_serve()?;
         // Harnesses wait for these two lines, which are Kafka's.
         tracing::info!("Transitioning from RECOVERY to RUNNING");
         metrics::add_sources(&metrics, &services, lifecycle.clone());
@@ -204,7 +211,7 @@ impl Broker {
             tracing::info!(%listener, %address, "listening");
         }
         tracing::info!("Kafka Server started");
-        Ok(Broker {
+        let broker = Broker {
             server,
             chores,
             cleaner,
@@ -214,7 +221,8 @@ impl Broker {
             control,
             lifecycle,
             http_address,
-        })
+        };
+        Ok((broker, made))
     }
 
     /// Where clients can connect.

@@ -8,6 +8,8 @@ use klamm::env::clock::Clock;
 use klamm::env::fs;
 use klamm::env::temporary::TemporaryDirectory;
 use klamm::telemetry::logging;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -50,8 +52,9 @@ fn run(mut settings: Settings) -> anyhow::Result<()> {
     if let Some(directory) = &temporary {
         settings.keep_data_in(&directory.path().to_string_lossy());
     }
-    let broker = Broker::start_with_loggers(settings, loggers)?;
-    let signal = wait_for_signal()?;
+    // Before that a signal ends the process at once, as a recovery may take long and the next start goes on with it.
+    let (broker, signals) = Broker::start_in_process(settings, loggers, StopSignals::catch)?;
+    let signal = signals.wait();
     tracing::info!(signal, "stopping");
     broker.stop()
 }
@@ -65,16 +68,30 @@ fn abort_on_panic() {
     }));
 }
 
-/// Until SIGTERM or SIGINT; the signal's name.
-fn wait_for_signal() -> anyhow::Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => Ok("SIGTERM"),
-            _ = interrupt.recv() => Ok("SIGINT"),
-        }
-    })
+/// SIGTERM and SIGINT, which ask for a clean stop.
+struct StopSignals {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// From here on they do not end the process.
+    fn catch() -> anyhow::Result<StopSignals> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let entered = runtime.enter();
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        drop(entered);
+        Ok(StopSignals { runtime, terminate, interrupt })
+    }
+
+    /// Until one of them has come; its name.
+    fn wait(mut self) -> &'static str {
+        self.runtime.block_on(async {
+            tokio::select! {
+                _ = self.terminate.recv() => "SIGTERM",
+                _ = self.interrupt.recv() => "SIGINT",
+            }
+        })
+    }
 }

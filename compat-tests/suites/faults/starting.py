@@ -7,8 +7,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 import own
+import wire
 from checks import check, equal
 
 NOBODY = 65534
@@ -83,6 +85,30 @@ def _():
 @check("process.sigint")
 def _():
     stops_cleanly(signal.SIGINT)
+
+
+@check("process.sigterm-at-first-answer")
+def _():
+    broker = own.prepare("hardly-there")
+    for number in range(20):
+        with open(broker.log, "ab") as log, subprocess.Popen(broker.launch["command"], stdout=log, stderr=log) as process:
+            try:
+                await_answer(broker)
+                process.terminate()
+                equal(process.wait(10), 0, f"the exit code of start {number}")
+            finally:
+                process.kill()
+        assert (broker.home / "data" / MARKER).exists(), "a clean stop left no marker"
+
+
+def await_answer(broker):
+    """Return as soon as a broker has answered, without a pause."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return wire.Connection(broker).call(wire.api_versions())
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline, "nothing listens"
 
 
 @check("process.temp")
