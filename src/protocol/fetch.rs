@@ -6,6 +6,8 @@
 //! id, v17), KIP-1166 (replica's high watermark, v18). Is its own shape check, as
 //! [`produce`](super::produce).
 
+use std::sync::Arc;
+
 use bytes::{BufMut, BytesMut};
 
 use crate::protocol::errors::ErrorCode;
@@ -21,7 +23,7 @@ const TAG_OF_A_LATER_VERSION: Malformed = Malformed("a tagged field belongs to a
 /// Which topic: by name up to version 12, by id since 13.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TopicKey {
-    Name(String),
+    Name(Arc<str>),
     Id(TopicId),
 }
 
@@ -44,7 +46,7 @@ impl TopicKey {
 impl TopicName<'_> {
     pub fn to_key(self) -> TopicKey {
         match self {
-            TopicName::Name(name) => TopicKey::Name(name.to_owned()),
+            TopicName::Name(name) => TopicKey::Name(name.into()),
             TopicName::Id(id) => TopicKey::Id(id),
         }
     }

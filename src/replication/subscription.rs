@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use tokio::sync::Notify;
 
 use super::wake_ups;
@@ -81,6 +82,13 @@ impl Subscription {
         }
     }
 
+    /// Forgets which slots are marked.
+    pub fn forget_marks(&self) {
+        let mut ready = self.ready.lock();
+        ready.slots.clear();
+        ready.listed.clear();
+    }
+
     /// Counts bytes that the fetch has found by looking.
     pub fn found_bytes(&self, size_bytes: i64) {
         self.missing_bytes.fetch_sub(size_bytes, Ordering::AcqRel);
@@ -94,9 +102,9 @@ impl Subscription {
     }
 }
 
-/// The subscriptions of one partition.
+/// The subscriptions of one partition. Most have one at most, which takes no memory of its own.
 #[derive(Debug, Default)]
-pub struct Subscribers(Vec<(Arc<Subscription>, Slot)>);
+pub struct Subscribers(SmallVec<[(Arc<Subscription>, Slot); 1]>);
 
 impl Subscribers {
     /// From here on `slot` of `subscription` is marked on changes.
@@ -111,7 +119,7 @@ impl Subscribers {
             self.0.swap_remove(index);
         }
         if self.0.is_empty() {
-            self.0 = Vec::new();
+            self.0.shrink_to_fit();
         }
     }
 
@@ -169,6 +177,19 @@ mod tests {
         subscribers.records_came(10);
         subscription.found_bytes(0);
         assert!(is_woken(&subscription));
+    }
+
+    #[test]
+    fn forgotten_marks_are_not_found_and_made_again() {
+        let (subscription, subscribers) = subscribed();
+        subscribers.changed();
+        subscription.forget_marks();
+        let mut slots = Vec::new();
+        subscription.take_ready(1, &mut slots);
+        assert!(slots.is_empty());
+        subscribers.changed();
+        subscription.take_ready(1, &mut slots);
+        assert_eq!(slots, [3]);
     }
 
     #[test]

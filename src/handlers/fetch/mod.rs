@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use self::look::{Limits, News, look};
 use self::session::{FetchSession, SharedSession};
-use self::spare::Spare;
+use self::spare::{Spare, done_with, one_off_session};
 use super::context::RequestContext;
 use super::reply::{Handled, MIN_SENDFILE_SIZE_BYTES, Output};
 use crate::env::fs::FileRegion;
@@ -82,7 +82,7 @@ pub fn handle(context: &RequestContext, frame: &[u8], body_offset: usize, out: &
     match fetch.look(context, fetch.max_wait.is_zero()) {
         Looked::Enough => match fetch.answer(context, Source::Cache, out) {
             Ok(()) => {
-                fetch.spare.give_back();
+                fetch.give_back();
                 Handled::Done
             }
             Err(Cold) => Handled::Wait(Box::pin(answer_from_disk(context.clone(), fetch))),
@@ -106,7 +106,7 @@ async fn wait(context: RequestContext, mut fetch: Fetch) -> Output {
             output.bytes.reserve(SMALL_ANSWER_SIZE_BYTES);
             return match fetch.answer(&context, Source::Cache, &mut output) {
                 Ok(()) => {
-                    fetch.spare.give_back();
+                    fetch.give_back();
                     output
                 }
                 Err(Cold) => answer_from_disk(context, fetch).await,
@@ -152,14 +152,18 @@ fn open(context: &RequestContext, request: FetchRequest<'_>) -> Result<Fetch, Er
         return Err(ErrorCode::NotLeaderOrFollower);
     }
     let is_full = request.session_epoch == FINAL_EPOCH || request.session_epoch == INITIAL_EPOCH;
-    let session = if is_full {
+    if is_full {
         services.sessions.remove(request.session_id);
+    }
+    let session = if request.session_epoch == FINAL_EPOCH {
+        one_off_session(request.wanted, uses_topic_ids)
+    } else if request.session_epoch == INITIAL_EPOCH {
         let session = FetchSession::new(request.wanted, uses_topic_ids);
-        if request.session_epoch == INITIAL_EPOCH && !session.is_empty() {
+        if session.is_empty() {
+            session.into_shared()
+        } else {
             let random_id = || services.rng.below(i32::MAX as u64) as i32;
             services.sessions.admit(session, services.clock.uptime_ms(), random_id)
-        } else {
-            session.into_shared()
         }
     } else {
         let now_ms = services.clock.uptime_ms();
@@ -182,6 +186,12 @@ fn open(context: &RequestContext, request: FetchRequest<'_>) -> Result<Fetch, Er
 }
 
 impl Fetch {
+    /// What it had of the worker goes back.
+    fn give_back(self) {
+        self.spare.give_back();
+        done_with(self.session);
+    }
+
     fn records(&self) -> impl Iterator<Item = &FileRegion> {
         self.spare.news.iter().flat_map(|news| &news.records)
     }

@@ -45,6 +45,8 @@ pub struct FetchSession {
     slots: Vec<Option<Watched>>,
     free_slots: Vec<Slot>,
     by_partition: HashMap<OwnedKey, Slot>,
+    /// The one that was watched last: a client names many partitions of a topic, or the same one again and again.
+    last_topic: Option<TopicKey>,
     pub subscription: Arc<Subscription>,
     last_used_ms: i64,
 }
@@ -53,37 +55,64 @@ impl FetchSession {
     /// A session of no id that watches `wanted`, all of them ready to be looked at in this order.
     pub fn new(wanted: WantedPartitions<'_>, uses_topic_ids: bool) -> FetchSession {
         let mut session = FetchSession::default();
-        session.uses_topic_ids = uses_topic_ids;
-        session.next_epoch = 1;
-        wanted.for_each(|topic, at| session.watch(topic, at));
+        session.begin(wanted, uses_topic_ids);
         session
+    }
+
+    /// As [`FetchSession::new`], of a session that watches nothing.
+    pub fn begin(&mut self, wanted: WantedPartitions<'_>, uses_topic_ids: bool) {
+        self.uses_topic_ids = uses_topic_ids;
+        self.next_epoch = 1;
+        wanted.for_each(|topic, at| self.watch(topic, at));
+    }
+
+    /// Watches nothing any more, and keeps its memory for those that it will watch.
+    pub fn clear(&mut self) {
+        self.unsubscribe();
+        self.slots.clear();
+        self.free_slots.clear();
+        self.by_partition.clear();
+        self.subscription.forget_marks();
+        self.id = 0;
+    }
+
+    /// For so many partitions it has memory.
+    pub fn capacity(&self) -> usize {
+        self.slots.capacity().max(self.by_partition.capacity())
     }
 
     /// Adds a partition or takes over its new position; either way the next fetch looks at it.
     pub fn watch(&mut self, topic: TopicName<'_>, at: FetchPartition) {
-        let slot = match self.by_partition.get(&(topic, at.partition) as &dyn PartitionKey) {
-            Some(slot) => *slot,
-            None => {
-                let slot = self.free_slots.pop().unwrap_or_else(|| {
-                    self.slots.push(None);
-                    (self.slots.len() - 1) as Slot
-                });
-                self.by_partition.insert(OwnedKey { topic: topic.to_key(), partition: at.partition }, slot);
+        let known = self.by_partition.get(&(topic, at.partition) as &dyn PartitionKey).copied();
+        let slot = match known {
+            Some(slot) => {
+                if let Some(watched) = self.watched(slot) {
+                    watched.wanted.at = at;
+                }
                 slot
             }
+            None => self.add(topic, at),
         };
-        match &mut self.slots[slot as usize] {
-            Some(watched) => watched.wanted.at = at,
-            empty => {
-                *empty = Some(Watched {
-                    wanted: Wanted { topic: topic.to_key(), at },
-                    replica: None,
-                    told_high_watermark: Offset::NONE,
-                    told_log_start: Offset::NONE,
-                });
-            }
-        }
         self.subscription.mark(slot);
+    }
+
+    fn add(&mut self, topic: TopicName<'_>, at: FetchPartition) -> Slot {
+        let topic = match &self.last_topic {
+            Some(last) if last.as_name() == topic => last.clone(),
+            _ => self.last_topic.insert(topic.to_key()).clone(),
+        };
+        let slot = self.free_slots.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            (self.slots.len() - 1) as Slot
+        });
+        self.by_partition.insert(OwnedKey { topic: topic.clone(), partition: at.partition }, slot);
+        self.slots[slot as usize] = Some(Watched {
+            wanted: Wanted { topic, at },
+            replica: None,
+            told_high_watermark: Offset::NONE,
+            told_log_start: Offset::NONE,
+        });
+        slot
     }
 
     /// Stops watching; unknown partitions are ignored, as Kafka does.
@@ -139,15 +168,19 @@ impl FetchSession {
     pub fn into_shared(self) -> SharedSession {
         Arc::new(Mutex::new(self))
     }
-}
 
-impl Drop for FetchSession {
-    fn drop(&mut self) {
+    fn unsubscribe(&self) {
         for (slot, watched) in self.slots.iter().enumerate() {
             if let Some(Watched { replica: Some(replica), .. }) = watched {
                 replica.unsubscribe(&self.subscription, slot as Slot);
             }
         }
+    }
+}
+
+impl Drop for FetchSession {
+    fn drop(&mut self) {
+        self.unsubscribe();
     }
 }
 
@@ -284,6 +317,22 @@ mod tests {
         session.forget(TOPIC, PartitionIndex(0));
         session.watch(TOPIC, wanted(2));
         assert_eq!(ready(&session), [0], "the slot of a forgotten partition is used again");
+    }
+
+    #[test]
+    fn a_session_that_was_cleared_begins_anew() {
+        let mut session = session(&[0, 1, 2]);
+        assert_eq!(ready(&session), [0, 1, 2]);
+        session.forget(TOPIC, PartitionIndex(1));
+        session.subscription.mark(2);
+        session.clear();
+        assert!(session.is_empty() && session.capacity() >= 3);
+        assert!(ready(&session).is_empty() && session.topic(0).is_none());
+        for (slot, topic) in [TOPIC, TopicName::Name("other")].into_iter().enumerate() {
+            session.watch(topic, wanted(7));
+            assert_eq!(ready(&session), [slot as Slot]);
+            assert_eq!(session.topic(slot as Slot).expect("it is watched").as_name(), topic);
+        }
     }
 
     #[test]
