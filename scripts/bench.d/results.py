@@ -51,8 +51,13 @@ class Results:
     def leave_out(self, limit_percent):
         """Drop the samples from which the host stole more than that; of a workload and side without another, the best stays.
 
-        Returns what of each was stolen: [(workload, side, percentage)].
+        Returns what of each was stolen: [(workload, side, percentage)]. Fails where that is not known of every sample.
         """
+        for workload, metrics in self.samples.items():
+            known = self.stolen.get(workload, {})
+            for side, values in (each for sides in metrics.values() for each in sides.items()):
+                if len(values) > len(known.get(side, [])):
+                    raise SystemExit(f"{workload}, {side}: not every sample says what was stolen from it")
         dropped = []
         for workload, sides in self.stolen.items():
             for side, percents in sides.items():
